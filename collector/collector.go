@@ -1,0 +1,194 @@
+// Package collector reads the statistics that the Go runtime keeps of the
+// running program and hands them, one gauge at a time, to a function. It knows
+// what is measured and what it is called; it knows nothing of StatsD, registers
+// no flag and starts no goroutine. A program with its own configuration and its
+// own metrics client uses it alone:
+//
+//	c := collector.New(func(key string, val uint64) { client.Gauge(key, int64(val)) })
+//	go c.Run()
+//
+// The API is source-compatible with that of
+// github.com/bmhatfield/go-runtime-metrics/collector.
+//
+// # Gauges
+//
+// These 27, in this order. A level goes up and down; a cumulative gauge only
+// grows while the process lives, so graph its derivative.
+//
+// CPU (EnableCPU):
+//
+//	cpu.goroutines           goroutines that exist; grows for ever when they leak
+//	cpu.cgo_calls            calls from Go to C so far (cumulative)
+//
+// Memory (EnableMem):
+//
+//	mem.alloc                bytes of heap objects, live or not yet swept; same as mem.heap.alloc
+//	mem.total                bytes allocated so far, freed ones included (cumulative)
+//	mem.sys                  bytes of address space obtained from the system, all of the below
+//	mem.lookups              always 0: the runtime no longer counts pointer lookups (cumulative)
+//	mem.malloc               heap objects allocated so far (cumulative)
+//	mem.frees                heap objects freed so far (cumulative)
+//	mem.heap.alloc           bytes of heap objects, live or not yet swept
+//	mem.heap.sys             bytes of heap address space: idle + inuse
+//	mem.heap.idle            bytes in spans that hold no object; released or ready for reuse
+//	mem.heap.inuse           bytes in spans that hold at least one object
+//	mem.heap.released        bytes of idle spans given back to the system
+//	mem.heap.objects         heap objects, live or not yet swept
+//	mem.stack.inuse          bytes in spans of goroutine stacks
+//	mem.stack.sys            bytes of stacks, those of system threads included
+//	mem.stack.mspan_inuse    bytes of span descriptors in use (not stack, despite the name)
+//	mem.stack.mspan_sys      bytes obtained for span descriptors
+//	mem.stack.mcache_inuse   bytes of per-P allocation caches in use
+//	mem.stack.mcache_sys     bytes obtained for per-P allocation caches
+//	mem.othersys             bytes of miscellaneous runtime allocations
+//
+// Garbage collection (EnableMem and EnableGC):
+//
+//	mem.gc.sys               bytes of garbage collection metadata
+//	mem.gc.next              bytes of heap at which the next cycle is to end; 0 if there is no limit
+//	mem.gc.last              when the last cycle ended, nanoseconds since 1970 (cumulative)
+//	mem.gc.pause_total       nanoseconds of stop-the-world of all cycles so far (cumulative)
+//	mem.gc.pause             nanoseconds of stop-the-world of the last cycle, all its phases added
+//	mem.gc.count             cycles completed so far (cumulative)
+//
+// # Accuracy
+//
+// Unless [Collector.Exact] is set, the world is never stopped. The price is
+// that alloc, total, malloc, frees, heap.alloc and heap.objects (and gc.next,
+// where a memory limit decides it) lag: they are low by what each P has
+// allocated from its cache since that was last flushed, which every garbage
+// collection does. See [Collector.Exact].
+package collector
+
+import (
+	"runtime"
+	"time"
+)
+
+// DefaultPause is the time between two ticks unless PauseDur says otherwise.
+const DefaultPause = 10 * time.Second
+
+// GaugeFunc sets the gauge named key, whose parts are separated by dots as in
+// "mem.heap.alloc", to val. It is called from the goroutine that collects.
+type GaugeFunc func(key string, val uint64)
+
+// Collector reads the runtime's statistics and outputs them to a GaugeFunc,
+// either every PauseDur (Run) or on demand (Collect). Make one with New. Its
+// fields may be changed until it is first used; it may be used by one
+// goroutine at a time.
+type Collector struct {
+	// PauseDur is the time between two ticks of Run. What is not positive
+	// means DefaultPause. New sets it to DefaultPause.
+	PauseDur time.Duration
+
+	// EnableCPU turns the gauges cpu.* on. New sets it.
+	EnableCPU bool
+
+	// EnableMem turns the gauges mem.* on. New sets it.
+	EnableMem bool
+
+	// EnableGC turns the gauges mem.gc.* on; it needs EnableMem too. New sets it.
+	EnableGC bool
+
+	// Exact reads memory by runtime.ReadMemStats, which stops the world once a
+	// tick. Without it, the six figures of heap objects and allocations lag by
+	// what sits in the allocation caches of the Ps. Off by default.
+	Exact bool
+
+	// Done ends Run when it is closed: Run sets all gauges to 0 and returns.
+	// With a nil Done, Run never returns.
+	Done <-chan struct{}
+
+	gaugeFunc GaugeFunc
+	snapshot  snapshot
+}
+
+// New returns a Collector that outputs all groups to gaugeFunc, every
+// DefaultPause if it is started by Run.
+func New(gaugeFunc GaugeFunc) *Collector {
+	return &Collector{
+		PauseDur:  DefaultPause,
+		EnableCPU: true,
+		EnableMem: true,
+		EnableGC:  true,
+		gaugeFunc: gaugeFunc,
+	}
+}
+
+// Run collects at once and then every PauseDur, until Done is closed; then it
+// sets all gauges to 0, so that no stale value stays behind, and returns.
+func (c *Collector) Run() {
+	defer c.zero(func(Gauge) bool { return true })
+	c.Collect()
+
+	pause := c.PauseDur
+	if pause <= 0 {
+		pause = DefaultPause
+	}
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.Done:
+			return
+		case <-tick.C:
+			c.Collect()
+		}
+	}
+}
+
+// Collect reads the statistics of the enabled groups once and outputs them, in
+// the order in which the package documentation lists them. It allocates
+// nothing after the first call.
+func (c *Collector) Collect() {
+	if c.EnableCPU {
+		c.snapshot.goroutines = uint64(runtime.NumGoroutine())
+		c.snapshot.cgoCalls = uint64(runtime.NumCgoCall())
+	}
+	if c.EnableMem {
+		c.snapshot.mem.read(c.Exact)
+	}
+	for i := range catalogue {
+		if g := &catalogue[i]; c.enabled(g.Group) {
+			c.gaugeFunc(g.Name, sane(g.value(&c.snapshot)))
+		}
+	}
+}
+
+// ZeroLevels outputs 0 for each level of the enabled groups: for a program that
+// ends and whose metrics server would go on repeating the last value. It leaves
+// cumulative gauges alone, since a 0 between two large values shows as a spike
+// in every derivative.
+func (c *Collector) ZeroLevels() {
+	c.zero(func(g Gauge) bool { return g.Kind == Level })
+}
+
+func (c *Collector) zero(which func(Gauge) bool) {
+	for _, g := range catalogue {
+		if c.enabled(g.Group) && which(g) {
+			c.gaugeFunc(g.Name, 0)
+		}
+	}
+}
+
+func (c *Collector) enabled(g Group) bool {
+	switch g {
+	case CPU:
+		return c.EnableCPU
+	case Mem:
+		return c.EnableMem
+	default:
+		return c.EnableMem && c.EnableGC
+	}
+}
+
+// sane returns v, or 0 where v stands for "no limit" or for a difference that
+// went below zero in the runtime. Both are 2^62 and above: NextGC with GOGC=off
+// is about 8.9e18. No real figure comes near: the largest, nanoseconds since
+// 1970, stay below 2^61 until the year 2043 and below 2^62 until 2116.
+func sane(v uint64) uint64 {
+	if v >= 1<<62 {
+		return 0
+	}
+	return v
+}

@@ -1,0 +1,172 @@
+package collector
+
+import (
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// The metrics from which runtime.MemStats is rebuilt: the fixed head of the
+// slice that one metrics.Read fills. All of them exist since Go 1.21.
+const (
+	heapObjects = iota
+	heapUnused
+	heapFree
+	heapReleased
+	heapStacks
+	osStacks
+	mspanInuse
+	mspanFree
+	mcacheInuse
+	mcacheFree
+	metadataOther
+	other
+	total
+	allocBytes
+	allocObjects
+	freeObjects
+	tinyAllocs
+	heapGoal
+	gcCycles
+
+	memSamples // their number
+)
+
+var memSampleNames = [memSamples]string{
+	heapObjects:   "/memory/classes/heap/objects:bytes",
+	heapUnused:    "/memory/classes/heap/unused:bytes",
+	heapFree:      "/memory/classes/heap/free:bytes",
+	heapReleased:  "/memory/classes/heap/released:bytes",
+	heapStacks:    "/memory/classes/heap/stacks:bytes",
+	osStacks:      "/memory/classes/os-stacks:bytes",
+	mspanInuse:    "/memory/classes/metadata/mspan/inuse:bytes",
+	mspanFree:     "/memory/classes/metadata/mspan/free:bytes",
+	mcacheInuse:   "/memory/classes/metadata/mcache/inuse:bytes",
+	mcacheFree:    "/memory/classes/metadata/mcache/free:bytes",
+	metadataOther: "/memory/classes/metadata/other:bytes",
+	other:         "/memory/classes/other:bytes",
+	total:         "/memory/classes/total:bytes",
+	allocBytes:    "/gc/heap/allocs:bytes",
+	allocObjects:  "/gc/heap/allocs:objects",
+	freeObjects:   "/gc/heap/frees:objects",
+	tinyAllocs:    "/gc/heap/tiny/allocs:objects",
+	heapGoal:      "/gc/heap/goal:bytes",
+	gcCycles:      "/gc/cycles/total:gc-cycles",
+}
+
+// maxPauses is the length of the runtime's history of pauses.
+const maxPauses = len(runtime.MemStats{}.PauseNs)
+
+// memStats is a runtime.MemStats that can be filled without stopping the world.
+// Then these fields, which no gauge needs, stay zero: BuckHashSys, PauseEnd,
+// NumForcedGC, GCCPUFraction, EnableGC, DebugGC, BySize, and of PauseNs all but
+// the last cycle's entry.
+type memStats struct {
+	runtime.MemStats
+
+	// samples is what metrics.Read fills; the first memSamples of them are
+	// those of memSampleNames.
+	samples []metrics.Sample
+	gc      debug.GCStats
+}
+
+// read fills m, by runtime.ReadMemStats if exact and without stopping the world
+// otherwise.
+func (m *memStats) read(exact bool) {
+	if exact {
+		runtime.ReadMemStats(&m.MemStats)
+		return
+	}
+	if m.samples == nil {
+		m.init()
+	}
+	metrics.Read(m.samples)
+	m.fromSamples()
+	// The history of pauses changes only when a cycle ends, which the runtime
+	// counts after it has written the history, with the world stopped.
+	if cycles := m.uint64(gcCycles); m.gc.Pause == nil || cycles != uint64(m.gc.NumGC) {
+		m.fromGCStats()
+	}
+}
+
+func (m *memStats) init() {
+	m.samples = make([]metrics.Sample, memSamples)
+	for i, name := range memSampleNames {
+		m.samples[i].Name = name
+	}
+}
+
+// uint64 returns the value of a sample, or 0 if this Go no longer has it:
+// Value.Uint64 would panic then.
+func (m *memStats) uint64(i int) uint64 {
+	if v := m.samples[i].Value; v.Kind() == metrics.KindUint64 {
+		return v.Uint64()
+	}
+	return 0
+}
+
+// fromSamples derives the fields of runtime.MemStats as the runtime itself
+// does in readmemstats_m (runtime/mstats.go).
+func (m *memStats) fromSamples() {
+	m.HeapAlloc = m.uint64(heapObjects)
+	m.Alloc = m.HeapAlloc
+	m.TotalAlloc = m.uint64(allocBytes)
+
+	// Several tiny allocations share one object. MemStats counts each of them
+	// beside that object, as allocated and at once as freed too, since nobody
+	// knows when a single one dies; so they do not show in HeapObjects.
+	m.Mallocs = m.uint64(allocObjects) + m.uint64(tinyAllocs)
+	m.Frees = m.uint64(freeObjects) + m.uint64(tinyAllocs)
+	m.HeapObjects = m.uint64(allocObjects) - m.uint64(freeObjects)
+
+	// The runtime computes "unused" as a difference that can wrap below zero;
+	// adding "objects", which it subtracted, makes the sum right again.
+	m.HeapInuse = m.uint64(heapObjects) + m.uint64(heapUnused)
+	m.HeapIdle = m.uint64(heapFree) + m.uint64(heapReleased)
+	m.HeapReleased = m.uint64(heapReleased)
+	m.HeapSys = m.HeapInuse + m.HeapIdle
+
+	m.StackInuse = m.uint64(heapStacks)
+	m.StackSys = m.StackInuse + m.uint64(osStacks)
+	m.MSpanInuse = m.uint64(mspanInuse)
+	m.MSpanSys = m.MSpanInuse + m.uint64(mspanFree)
+	m.MCacheInuse = m.uint64(mcacheInuse)
+	m.MCacheSys = m.MCacheInuse + m.uint64(mcacheFree)
+	m.GCSys = m.uint64(metadataOther)
+	m.OtherSys = m.uint64(other)
+	m.Sys = m.uint64(total)
+
+	m.NextGC = m.uint64(heapGoal)
+}
+
+// fromGCStats fills the fields that tell of past cycles. They are read together,
+// so that the count and the last pause belong to the same cycle.
+func (m *memStats) fromGCStats() {
+	if m.gc.Pause == nil {
+		// With these capacities debug.ReadGCStats allocates nothing, however
+		// many cycles there were: it needs room for the pauses, for their ends
+		// and for three more words, and separately for the ends as times.
+		m.gc.Pause = make([]time.Duration, 0, 2*maxPauses+3)
+		m.gc.PauseEnd = make([]time.Time, 0, maxPauses)
+	}
+	debug.ReadGCStats(&m.gc)
+	m.NumGC = uint32(m.gc.NumGC)
+	m.PauseTotalNs = uint64(m.gc.PauseTotal)
+	m.LastGC = uint64(m.gc.LastGC.UnixNano())
+	if len(m.gc.Pause) > 0 {
+		m.PauseNs[lastCycle(m.NumGC)] = uint64(m.gc.Pause[0])
+	}
+}
+
+// lastPause returns the nanoseconds that the last cycle stopped the world, 0
+// before the first one.
+func (m *memStats) lastPause() uint64 {
+	return m.PauseNs[lastCycle(m.NumGC)]
+}
+
+// lastCycle returns the place of the last of numGC cycles in the circular
+// history MemStats.PauseNs.
+func lastCycle(numGC uint32) int {
+	return int((numGC + uint32(maxPauses) - 1) % uint32(maxPauses))
+}

@@ -1,0 +1,5 @@
+//go:build runtimemetrics_noflags
+
+package runtimemetrics
+
+const defineFlags = false

@@ -1,0 +1,179 @@
+package runtimemetrics
+
+import (
+	"errors"
+	"flag"
+	"log"
+	"os"
+	"sync"
+	"testing"
+	"time"
+)
+
+// stopWait is how long Stop waits for the goroutine to return, after it has
+// written the last datagram, which takes at most twice writeTimeout.
+const stopWait = 400 * time.Millisecond
+
+// std is the publisher behind the package's functions.
+var std = newPublisher(os.LookupEnv)
+
+func init() {
+	if defineFlags {
+		std.opts.register(flag.CommandLine)
+	}
+	std.opts.changed = std.flagSet
+	// A package's tests must not publish because the package, or one that it
+	// imports, is meant for a service that does.
+	if !testing.Testing() {
+		std.startByItself = true
+		std.spawn(Config{}, true)
+	}
+}
+
+// Start begins to publish, with cfg where it is set, else with the flags, the
+// environment and the defaults. It replaces an automatic start, and it starts
+// again after Stop. It returns an error if a field of cfg is not valid, or if
+// Start has been called before without a Stop. If --publish-runtime-stats is
+// false, nothing is published, which is no error.
+//
+// Start does not wait for the server, nor for its name to resolve. Call it
+// after flag.Parse if flags are to count from the first tick on; flags that
+// are set later bring what they change in force within 100 ms or so.
+func Start(cfg Config) error { return std.start(cfg) }
+
+// Stop ends publishing: the levels are set to 0, since StatsD would repeat
+// their last values for ever, cumulative gauges are left as they are, and the
+// socket is closed. It returns within a second, whatever the server or a
+// registered source does. It may be called at any time and more than once;
+// after it nothing starts by itself.
+func Stop() { std.stopByHand() }
+
+// Register adds a source of own gauges. At each tick, collect is called with a
+// function that sets the gauge name to value, under the same prefix as the
+// library's own. Register may be called at any time, also before publishing
+// starts, and again after it was stopped; sources are called one after the
+// other in the order in which they came. The function that it returns takes
+// the source back, and its levels are then set to 0.
+//
+// cumulative lists the names of gauges that only ever grow; Stop leaves these
+// as they are, where it sets others to 0.
+//
+// Names hold letters, digits, '_', '-' and '.'; other characters are made '_'.
+// There may be 4,096 names in all, of at most 255 bytes; others are dropped,
+// with one log line. A negative value is sent as 0 and the value in the same
+// datagram, because StatsD takes a signed value for a change.
+//
+// A source that panics or calls runtime.Goexit is logged once and left out. One
+// that blocks holds up the ticks but neither the service nor Stop.
+func Register(collect func(gauge func(name string, value int64)), cumulative ...string) (unregister func()) {
+	return std.sources.add(collect, cumulative)
+}
+
+// publisher is the whole of the library's state: what its functions and flags
+// work on. There is one, and one for each test.
+type publisher struct {
+	opts    *options
+	sources registry
+
+	// What a test replaces.
+	parsed func() bool // whether the program has parsed its flags
+	host   hostInfo
+	net    netCalls
+
+	mu            sync.Mutex
+	startByItself bool    // nothing is to be done to publish but to parse flags
+	byHand        *Config // what Start was given, until Stop
+	run           *run    // the last one, nil if there was none
+}
+
+func newPublisher(lookupEnv func(string) (string, bool)) *publisher {
+	return &publisher{opts: newOptions(lookupEnv), parsed: flagsParsed, host: realHost, net: realNet}
+}
+
+// flagsParsed tells whether the program has called flag.Parse. It reads, from
+// another goroutine, what flag.Parse writes; there is no way to do that without
+// a data race, and none of it matters: at worst, the answer comes a poll later.
+// Values are read through option, which is guarded.
+//
+//go:norace
+func flagsParsed() bool { return flag.Parsed() }
+
+// spawn starts a run.
+func (p *publisher) spawn(cfg Config, auto bool) {
+	p.run = &run{
+		pub: p, cfg: cfg, auto: auto,
+		stop: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1),
+	}
+	go p.run.main()
+}
+
+func (p *publisher) start(cfg Config) error {
+	set, err := cfg.resolve(p.opts, p.host)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.byHand != nil {
+		return errors.New("runtimemetrics: Start has been called already; call Stop first")
+	}
+	p.endRun()
+	p.byHand = &cfg
+	if set.publish {
+		p.spawn(cfg, false)
+	}
+	return nil
+}
+
+func (p *publisher) stopByHand() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.startByItself, p.byHand = false, nil
+	p.endRun()
+}
+
+// endRun ends the run, if there is one, and waits a moment for its goroutine,
+// which may be waiting for a source.
+func (p *publisher) endRun() {
+	if p.run == nil {
+		return
+	}
+	p.run.end()
+	wait := time.NewTimer(stopWait)
+	defer wait.Stop()
+	select {
+	case <-p.run.done:
+	case <-wait.C:
+	}
+	p.run = nil
+}
+
+// flagSet is called after a flag was set. It brings the new value in force, or
+// starts what ended because --publish-runtime-stats was false.
+func (p *publisher) flagSet() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.run != nil && !p.run.isDone() {
+		select {
+		case p.run.wake <- struct{}{}:
+		default: // it has been told already
+		}
+		return
+	}
+	if p.byHand != nil {
+		p.spawn(*p.byHand, false)
+	} else if p.startByItself {
+		p.spawn(Config{}, true)
+	}
+}
+
+// logf logs one line, through cfg.Logf if there is one. That may panic: it is
+// the program's own.
+func (p *publisher) logf(cfg Config, line string) {
+	defer func() { _ = recover() }()
+	if cfg.Logf != nil {
+		cfg.Logf("runtimemetrics: %s", line)
+	} else {
+		log.Printf("runtimemetrics: %s", line)
+	}
+}

@@ -1,0 +1,139 @@
+package runtimemetrics
+
+import (
+	"time"
+
+	"github.com/cactus/go-statsd-client/v5/statsd"
+)
+
+// packer is a statsd.Sender that sends nothing: it gathers the lines that a
+// client formats during one tick and packs them into as few datagrams as
+// possible. It keeps its memory from tick to tick.
+type packer struct {
+	buf  []byte // lines, each with its line end
+	ends []int  // where in buf each unit ends; a unit stays in one datagram
+	join bool   // the next line begins a unit that another line completes
+}
+
+// Send appends one line.
+func (p *packer) Send(line []byte) (int, error) {
+	p.buf = append(p.buf, line...)
+	p.buf = append(p.buf, '\n')
+	if !p.join {
+		p.ends = append(p.ends, len(p.buf))
+	}
+	return len(line), nil
+}
+
+// Close is there to make the packer a statsd.Sender.
+func (p *packer) Close() error { return nil }
+
+func (p *packer) reset() {
+	p.buf, p.ends = p.buf[:0], p.ends[:0]
+}
+
+// pack calls write with each datagram: as many whole units as fit into limit
+// bytes, without the last line end. It returns how many units were larger than
+// that and left out. The datagrams share the packer's memory.
+func (p *packer) pack(limit int, write func(datagram []byte)) (tooLong int) {
+	start, end := 0, 0 // the datagram being filled
+	flush := func() {
+		if end > start {
+			write(p.buf[start : end-1])
+		}
+	}
+	for _, next := range p.ends {
+		if next-1-start > limit {
+			flush()
+			start = end
+		}
+		if next-1-start > limit {
+			tooLong++
+			start = next
+		}
+		end = next
+	}
+	flush()
+	return tooLong
+}
+
+// sink is where the gauges of a tick go: through go-statsd-client's formatting
+// into a packer, and from there over a link.
+type sink struct {
+	packer packer
+	client statsd.Statter
+	limit  int // largest datagram
+	link   *link
+}
+
+func newSink(s settings, calls netCalls) *sink {
+	k := &sink{limit: s.packetSize, link: newLink(s.addr, calls)}
+	// The errors are a nil sender and an unknown format of tags, neither of
+	// which this is.
+	k.client, _ = statsd.NewClientWithSender(&k.packer, s.prefix, statsd.SuffixOctothorpe)
+	return k
+}
+
+// gauge adds one gauge to the tick. A sign means "change by" in StatsD, so a
+// negative value is set by way of 0, and the two lines must arrive together.
+func (k *sink) gauge(name string, value int64) {
+	if value < 0 {
+		k.packer.join = true
+		k.client.Gauge(name, 0, 1)
+		k.packer.join = false
+	}
+	k.client.Gauge(name, value, 1)
+}
+
+// outcome is what became of a tick, as far as the kernel tells.
+type outcome struct {
+	err       error // why this tick, or the one before, was lost
+	lost      bool  // at least one datagram of this tick was not delivered
+	prevLost  bool  // the last datagram of the tick before was refused
+	recovered bool  // the server takes datagrams, for all that can be known
+	tooLong   int   // gauges that did not fit into a datagram
+}
+
+// flush sends what the tick has gathered.
+func (k *sink) flush(now time.Time) outcome {
+	if err := k.link.ready(now); err != nil {
+		k.packer.reset()
+		return outcome{err: err, lost: true}
+	}
+	return k.write(now)
+}
+
+// write sends what has been gathered, if there is a socket.
+func (k *sink) write(now time.Time) outcome {
+	var o outcome
+	first := true
+	k.link.refused = false
+	o.tooLong = k.packer.pack(k.limit, func(datagram []byte) {
+		// After a failure the rest would fail too, each as late as the write's
+		// deadline.
+		if k.link.conn == nil || isTimeout(o.err) {
+			return
+		}
+		s := k.link.write(datagram, now)
+		if s.refused != nil {
+			o.err, k.link.refused = s.refused, true
+			if first {
+				o.prevLost = true
+			} else {
+				o.lost = true
+			}
+		}
+		if s.err != nil {
+			o.err, o.lost = s.err, true
+		}
+		if first {
+			o.recovered = s.clean
+		}
+		first = false
+	})
+	o.recovered = o.recovered && !o.lost
+	k.packer.reset()
+	return o
+}
+
+func (k *sink) close() { k.link.close() }
