@@ -1,0 +1,173 @@
+package collector
+
+import (
+	"os"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// names are the gauges as dashboards know them, in the order in which they are
+// sent.
+var names = strings.Fields(`
+cpu.goroutines cpu.cgo_calls
+mem.alloc mem.total mem.sys mem.lookups mem.malloc mem.frees
+mem.heap.alloc mem.heap.sys mem.heap.idle mem.heap.inuse mem.heap.released mem.heap.objects
+mem.stack.inuse mem.stack.sys mem.stack.mspan_inuse mem.stack.mspan_sys mem.stack.mcache_inuse mem.stack.mcache_sys
+mem.othersys
+mem.gc.sys mem.gc.next mem.gc.last mem.gc.pause_total mem.gc.pause mem.gc.count`)
+
+// recorder is a GaugeFunc that remembers.
+type recorder struct {
+	keys []string
+	last map[string]uint64
+}
+
+func (r *recorder) gauge(key string, val uint64) {
+	if r.last == nil {
+		r.last = map[string]uint64{}
+	}
+	r.keys = append(r.keys, key)
+	r.last[key] = val
+}
+
+func TestCollectOutputsTheGaugesOfTheEnabledGroupsInOrder(t *testing.T) {
+	tests := []struct {
+		name         string
+		cpu, mem, gc bool
+		want         []string
+	}{
+		{"all", true, true, true, names},
+		{"cpu only", true, false, false, names[:2]},
+		{"mem without gc", false, true, false, names[2:21]},
+		{"mem and gc", false, true, true, names[2:]},
+		{"gc needs mem", false, false, true, nil},
+		{"none", false, false, false, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var r recorder
+			c := New(r.gauge)
+			c.EnableCPU, c.EnableMem, c.EnableGC = tt.cpu, tt.mem, tt.gc
+			c.Collect()
+			if !reflect.DeepEqual(r.keys, tt.want) {
+				t.Errorf("got  %v\nwant %v", r.keys, tt.want)
+			}
+		})
+	}
+}
+
+func TestCollectOutputsWhatTheRuntimeSays(t *testing.T) {
+	release := make(chan struct{})
+	defer close(release)
+	for i := 0; i < 100; i++ {
+		go func() { <-release }()
+	}
+	runtime.GC()
+	for _, exact := range []bool{false, true} {
+		var r recorder
+		c := New(r.gauge)
+		c.Exact = exact
+		c.Collect()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		if got := r.last["cpu.goroutines"]; got < 100 || got > uint64(runtime.NumGoroutine())+10 {
+			t.Errorf("exact=%v: cpu.goroutines = %d, runtime.NumGoroutine = %d", exact, got, runtime.NumGoroutine())
+		}
+		for name, want := range map[string]uint64{
+			"mem.gc.count": uint64(m.NumGC), "mem.gc.last": m.LastGC, "mem.gc.pause_total": m.PauseTotalNs,
+			"mem.gc.pause": m.PauseNs[(m.NumGC+255)%256], "mem.lookups": 0,
+		} {
+			if got := r.last[name]; got != want {
+				t.Errorf("exact=%v: %s = %d, want %d", exact, name, got, want)
+			}
+		}
+	}
+}
+
+func TestRunTicksAtOnceAndZeroesEverythingWhenDone(t *testing.T) {
+	for _, pause := range []time.Duration{time.Hour, 0, -time.Second} {
+		var r recorder
+		done := make(chan struct{})
+		ticked := make(chan struct{})
+		c := New(func(key string, val uint64) {
+			r.gauge(key, val)
+			if len(r.keys) == len(names) {
+				close(ticked)
+			}
+		})
+		c.PauseDur, c.Done = pause, done
+		returned := make(chan struct{})
+		go func() { c.Run(); close(returned) }()
+		<-ticked
+		close(done)
+		<-returned
+		if len(r.keys) != 2*len(names) {
+			t.Errorf("PauseDur %v: %d gauges, want one tick and one set of zeros: %d", pause, len(r.keys), 2*len(names))
+		}
+		for key, val := range r.last {
+			if val != 0 {
+				t.Errorf("PauseDur %v: %s = %d after Done, want 0", pause, key, val)
+			}
+		}
+	}
+}
+
+func TestZeroLevelsLeavesCumulativeGaugesAlone(t *testing.T) {
+	var r recorder
+	New(r.gauge).ZeroLevels()
+	for _, g := range Gauges() {
+		val, ok := r.last[g.Name]
+		if want := g.Kind == Level; ok != want || val != 0 {
+			t.Errorf("%s (%v): zeroed %v, value %d", g.Name, g.Kind, ok, val)
+		}
+	}
+}
+
+func TestValuesWithoutLimitAreOutputAsZero(t *testing.T) {
+	for v, want := range map[uint64]uint64{
+		0: 0, 1: 1, 1<<62 - 1: 1<<62 - 1, 1 << 62: 0, ^uint64(0): 0,
+		8_946_700_000_000_000_000: 0,                         // NextGC with GOGC=off
+		1_800_000_000_000_000_000: 1_800_000_000_000_000_000, // LastGC in 2027
+	} {
+		if got := sane(v); got != want {
+			t.Errorf("sane(%d) = %d, want %d", v, got, want)
+		}
+	}
+}
+
+// TestCatalogueIsComplete holds the catalogue and the package's documentation,
+// which a reader takes for the same, equal.
+func TestCatalogueIsComplete(t *testing.T) {
+	source, err := os.ReadFile("collector.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := map[string]string{}
+	var order []string
+	for _, line := range strings.Split(string(source), "\n") {
+		if f := strings.Fields(line); len(f) > 2 && f[0] == "//" && strings.Count(line, "//\t") == 1 && strings.Contains(f[1], ".") && !strings.ContainsAny(f[1], "(){}") {
+			doc[f[1]] = line
+			order = append(order, f[1])
+		}
+	}
+	if !reflect.DeepEqual(order, names) {
+		t.Errorf("the package documentation lists\n%v\nwant\n%v", order, names)
+	}
+	for i, g := range Gauges() {
+		if g.Name != names[i] {
+			t.Errorf("gauge %d is %s, want %s", i, g.Name, names[i])
+		}
+		if g.Help == "" || g.Source == "" {
+			t.Errorf("%s lacks help or source", g.Name)
+		}
+		if documented := strings.Contains(doc[g.Name], "(cumulative)"); documented != (g.Kind == Cumulative) {
+			t.Errorf("%s is %v, the package documentation says otherwise", g.Name, g.Kind)
+		}
+		if g.Unit == "bytes" && !strings.Contains(doc[g.Name], "bytes") {
+			t.Errorf("%s counts bytes, the package documentation does not say so", g.Name)
+		}
+	}
+}
