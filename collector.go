@@ -231,7 +231,7 @@ func (r *run) loop() {
 
 // settle waits until no flag has been set for a while.
 func (r *run) settle() bool {
-	for wait := quiet; wait > 0; wait = quiet - r.pub.opts.sinceSet() {
+	for wait := quiet - r.pub.opts.sinceSet(); wait > 0; wait = quiet - r.pub.opts.sinceSet() {
 		select {
 		case <-r.stop:
 			return false
@@ -372,17 +372,18 @@ func sameSlice(a, b []*source) bool {
 // send writes what was gathered and keeps the books.
 func (r *run) send() {
 	now := time.Now()
-	o := r.sink.flush(now)
-	if o.tooLong > 0 {
+	tooLong := r.sink.packer.tooLong
+	if tooLong > 0 {
 		r.lineOnce("too long", "gauges whose line does not fit into a datagram of %d bytes are dropped: a shorter --metric-prefix or a larger --metric-packet-size helps", r.set.packetSize)
 	}
+	o := r.sink.flush(now)
 	if !o.lost && !r.announced {
 		r.announced = true
 		prefix := r.set.prefix
 		if prefix != "" {
 			prefix += "."
 		}
-		r.line("publishing %d gauges every %v to %v as %s*", r.gauges, r.set.pause, r.sink.link, prefix)
+		r.line("publishing %d gauges every %v to %v as %s*", r.gauges-tooLong, r.set.pause, r.sink.link, prefix)
 	}
 	if report := r.health.account(o, now); report != "" {
 		r.line("sending to %v %s", r.sink.link, report)

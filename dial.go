@@ -307,6 +307,9 @@ func (l *link) writeOnce(datagram []byte) error {
 }
 
 func isTimeout(err error) bool {
+	if err == nil {
+		return false // before what follows is allocated
+	}
 	var timeout interface{ Timeout() bool }
 	return errors.As(err, &timeout) && timeout.Timeout()
 }

@@ -1,3 +1,74 @@
+// Package runtimemetrics tells StatsD what the Go runtime knows of the program
+// that imports it. It is imported for its side effects, and they are two: it
+// defines flags in flag.CommandLine, and it starts one goroutine, which waits
+// for flag.Parse and then, every 10 seconds, reads the runtime's statistics and
+// pushes them as StatsD gauges in one UDP datagram.
+//
+//	import _ "github.com/runtimemetrics/runtimemetrics"
+//
+// It does not stop the world to read them, unless told to, and nothing that
+// goes wrong in it or around it is meant to hurt the program: it does not
+// panic, it does not block, and it logs a handful of lines at most.
+//
+// # Flags
+//
+//	--statsd                 StatsD server: host:port, host (port 8125), [v6]:port,
+//	                         udp://host:port or unix:///path; default localhost:8125
+//	--metric-prefix          prefix of every name; default go. and the host name.
+//	                         {host} stands for the host name with dots made '_',
+//	                         {exe} for the program's file name
+//	--pause                  interval, whole seconds or a duration such as 500ms,
+//	                         at least 100ms; default 10
+//	--publish-runtime-stats  false: nothing is published, whatever else is set
+//	--cpu, --mem, --gc       false: without the gauges cpu.*, mem.* or mem.gc.*
+//	--metric-exact           read memory to the byte, by runtime.ReadMemStats, which
+//	                         stops the world at every tick
+//	--metric-packet-size     largest datagram in bytes, 256 to 65507; default 1432
+//
+// Each flag's default is taken from an environment variable, if that is set and
+// not empty: RUNTIMEMETRICS_ and the flag's name in capitals with '_' for '-',
+// such as RUNTIMEMETRICS_STATSD or RUNTIMEMETRICS_METRIC_PREFIX. A variable that
+// is not valid is logged and ignored.
+//
+// # Gauges
+//
+// The 27 that are sent, their units and the accuracy of the memory figures are
+// listed in the documentation of [github.com/runtimemetrics/runtimemetrics/collector].
+// Register adds gauges of the program's own.
+//
+// # When publishing starts
+//
+//   - A program that parses its flags with package flag: within 100 ms of
+//     flag.Parse. A flag that is set later is in force soon after, so pflag and
+//     cobra work too, given AddGoFlagSet(flag.CommandLine).
+//   - A program that configures itself: at [Start], whose Config stands above
+//     flags and environment. Without Start's fields, those hold.
+//   - A program that never parses flags: 5 seconds after its start, if
+//     RUNTIMEMETRICS_STATSD is set.
+//   - A test binary: never, but by Start. No goroutine is there either.
+//
+// A program in which none of this has happened after a minute gets one log line
+// that says how to start.
+//
+// A program that has a flag of the same name has two ways. If its flag is
+// defined first, in a package that is initialised before this one, this library
+// leaves the name to it, says so in one log line, and takes that setting from
+// the environment. Otherwise package flag panics at the second definition, and
+// the build tag runtimemetrics_noflags is the cure: no flags are defined at all,
+// environment and Start configure.
+//
+// # When it stops
+//
+// At [Stop], or with the program. StatsD repeats the last value of a gauge for
+// ever; Stop sets levels to 0 and leaves cumulative gauges as they are.
+//
+// # What it logs
+//
+// Through package log, or Config.Logf: a line when it starts to publish; one
+// when sending begins to fail, one when it works again with the number of ticks
+// lost, and of such pairs at most one in ten minutes; and, once per cause, an
+// environment variable that is not valid, a flag that was left to the program, a
+// source that panicked, gauges that were dropped, and the hint after a minute.
 package runtimemetrics
 
 import (
@@ -100,11 +171,15 @@ func flagsParsed() bool { return flag.Parsed() }
 
 // spawn starts a run.
 func (p *publisher) spawn(cfg Config, auto bool) {
-	p.run = &run{
+	p.run = p.newRun(cfg, auto)
+	go p.run.main()
+}
+
+func (p *publisher) newRun(cfg Config, auto bool) *run {
+	return &run{
 		pub: p, cfg: cfg, auto: auto,
 		stop: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
-	go p.run.main()
 }
 
 func (p *publisher) start(cfg Config) error {

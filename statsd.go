@@ -10,16 +10,28 @@ import (
 // client formats during one tick and packs them into as few datagrams as
 // possible. It keeps its memory from tick to tick.
 type packer struct {
-	buf  []byte // lines, each with its line end
-	ends []int  // where in buf each unit ends; a unit stays in one datagram
-	join bool   // the next line begins a unit that another line completes
+	limit   int    // largest datagram
+	buf     []byte // lines, each with its line end
+	ends    []int  // where in buf each unit ends; a unit stays in one datagram
+	join    bool   // the next line begins a unit that another line completes
+	tooLong int    // units that did not fit into a datagram and were left out
 }
 
 // Send appends one line.
 func (p *packer) Send(line []byte) (int, error) {
 	p.buf = append(p.buf, line...)
 	p.buf = append(p.buf, '\n')
-	if !p.join {
+	if p.join {
+		return len(line), nil
+	}
+	start := 0
+	if n := len(p.ends); n > 0 {
+		start = p.ends[n-1]
+	}
+	if len(p.buf)-1-start > p.limit {
+		p.buf = p.buf[:start]
+		p.tooLong++
+	} else {
 		p.ends = append(p.ends, len(p.buf))
 	}
 	return len(line), nil
@@ -29,32 +41,23 @@ func (p *packer) Send(line []byte) (int, error) {
 func (p *packer) Close() error { return nil }
 
 func (p *packer) reset() {
-	p.buf, p.ends = p.buf[:0], p.ends[:0]
+	p.buf, p.ends, p.tooLong = p.buf[:0], p.ends[:0], 0
 }
 
-// pack calls write with each datagram: as many whole units as fit into limit
-// bytes, without the last line end. It returns how many units were larger than
-// that and left out. The datagrams share the packer's memory.
-func (p *packer) pack(limit int, write func(datagram []byte)) (tooLong int) {
-	start, end := 0, 0 // the datagram being filled
-	flush := func() {
-		if end > start {
-			write(p.buf[start : end-1])
-		}
-	}
+// pack calls write with each datagram: as many whole units as fit, without the
+// last line end. The datagrams share the packer's memory.
+func (p *packer) pack(write func(datagram []byte)) {
+	start, end := 0, 0 // of the datagram being filled
 	for _, next := range p.ends {
-		if next-1-start > limit {
-			flush()
+		if next-1-start > p.limit {
+			write(p.buf[start : end-1])
 			start = end
-		}
-		if next-1-start > limit {
-			tooLong++
-			start = next
 		}
 		end = next
 	}
-	flush()
-	return tooLong
+	if end > start {
+		write(p.buf[start : end-1])
+	}
 }
 
 // sink is where the gauges of a tick go: through go-statsd-client's formatting
@@ -62,12 +65,11 @@ func (p *packer) pack(limit int, write func(datagram []byte)) (tooLong int) {
 type sink struct {
 	packer packer
 	client statsd.Statter
-	limit  int // largest datagram
 	link   *link
 }
 
 func newSink(s settings, calls netCalls) *sink {
-	k := &sink{limit: s.packetSize, link: newLink(s.addr, calls)}
+	k := &sink{packer: packer{limit: s.packetSize}, link: newLink(s.addr, calls)}
 	// The errors are a nil sender and an unknown format of tags, neither of
 	// which this is.
 	k.client, _ = statsd.NewClientWithSender(&k.packer, s.prefix, statsd.SuffixOctothorpe)
@@ -91,7 +93,6 @@ type outcome struct {
 	lost      bool  // at least one datagram of this tick was not delivered
 	prevLost  bool  // the last datagram of the tick before was refused
 	recovered bool  // the server takes datagrams, for all that can be known
-	tooLong   int   // gauges that did not fit into a datagram
 }
 
 // flush sends what the tick has gathered.
@@ -108,7 +109,7 @@ func (k *sink) write(now time.Time) outcome {
 	var o outcome
 	first := true
 	k.link.refused = false
-	o.tooLong = k.packer.pack(k.limit, func(datagram []byte) {
+	k.packer.pack(func(datagram []byte) {
 		// After a failure the rest would fail too, each as late as the write's
 		// deadline.
 		if k.link.conn == nil || isTimeout(o.err) {

@@ -1,0 +1,163 @@
+package runtimemetrics
+
+import (
+	"net"
+	"regexp"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/runtimemetrics/runtimemetrics/collector"
+)
+
+// startOn starts a publisher that pushes to server, and ends it with the test.
+func startOn(t testing.TB, server *net.UDPConn, cfg Config) *publisher {
+	t.Helper()
+	cfg.StatsD = server.LocalAddr().String()
+	if cfg.Logf == nil {
+		cfg.Logf = t.Logf
+	}
+	p := newPublisher(env())
+	if err := p.start(cfg); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.stopByHand)
+	return p
+}
+
+// TestATickIsOneDatagramOf27Lines is the wire format as StatsD sees it.
+func TestATickIsOneDatagramOf27Lines(t *testing.T) {
+	server := listen(t, "127.0.0.1:0")
+	startOn(t, server, Config{Prefix: "go.demo", Pause: minPause})
+	for tick := 0; tick < 3; tick++ {
+		lines := strings.Split(receive(t, server), "\n")
+		gauges := collector.Gauges()
+		if len(lines) != 27 || len(gauges) != 27 {
+			t.Fatalf("a datagram of %d lines, want 27: %q", len(lines), lines)
+		}
+		for i, line := range lines {
+			want := `^go\.demo\.` + regexp.QuoteMeta(gauges[i].Name) + `:[0-9]+\|g$`
+			if !regexp.MustCompile(want).MatchString(line) {
+				t.Errorf("line %d is %q, want %s", i, line, want)
+			}
+		}
+	}
+}
+
+func TestAPrefixWithLittleRoomMakesTwoDatagrams(t *testing.T) {
+	server := listen(t, "127.0.0.1:0")
+	prefix := "go." + strings.Repeat("p", 60)
+	startOn(t, server, Config{Prefix: prefix, Pause: time.Hour})
+	var lines []string
+	for datagrams := 0; datagrams < 2; datagrams++ {
+		datagram := receive(t, server)
+		if len(datagram) > 1432 {
+			t.Errorf("a datagram of %d bytes", len(datagram))
+		}
+		lines = append(lines, strings.Split(datagram, "\n")...)
+	}
+	if len(lines) != 27 {
+		t.Errorf("%d lines in two datagrams, want 27", len(lines))
+	}
+	for i, g := range collector.Gauges() {
+		if !strings.HasPrefix(lines[i], prefix+"."+g.Name+":") {
+			t.Errorf("line %d is %q, want %s", i, lines[i], g.Name)
+		}
+	}
+}
+
+func TestGroupsAreTurnedOff(t *testing.T) {
+	for name, tt := range map[string]struct {
+		cfg  Config
+		want int
+	}{
+		"cpu": {Config{DisableCPU: true}, 25},
+		"mem": {Config{DisableMem: true}, 2},
+		"gc":  {Config{DisableGC: true}, 21},
+	} {
+		server := listen(t, "127.0.0.1:0")
+		tt.cfg.Pause = time.Hour
+		startOn(t, server, tt.cfg)
+		if got := strings.Count(receive(t, server), "\n") + 1; got != tt.want {
+			t.Errorf("without %s: %d gauges, want %d", name, got, tt.want)
+		}
+	}
+}
+
+// TestExactModeSeesEveryAllocation tells the two modes apart by what only one
+// of them can see.
+func TestExactModeSeesEveryAllocation(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	server := listen(t, "127.0.0.1:0")
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	startOn(t, server, Config{Prefix: "p", Pause: time.Hour, Exact: true})
+	var mallocs uint64
+	for _, line := range strings.Split(receive(t, server), "\n") {
+		if digits, ok := strings.CutPrefix(line, "p.mem.malloc:"); ok {
+			for _, c := range strings.TrimSuffix(digits, "|g") {
+				mallocs = 10*mallocs + uint64(c-'0')
+			}
+		}
+	}
+	if mallocs <= m.Mallocs {
+		t.Errorf("mem.malloc = %d after the runtime had counted %d", mallocs, m.Mallocs)
+	}
+}
+
+// newTick returns a function that makes one whole tick through a real socket,
+// which a goroutine drains.
+func newTick(t testing.TB, cfg Config) func() {
+	server := listen(t, "127.0.0.1:0")
+	go func() {
+		buf := make([]byte, 1<<16)
+		for {
+			if _, _, err := server.ReadFromUDPAddrPort(buf); err != nil {
+				return
+			}
+		}
+	}()
+	cfg.StatsD, cfg.Prefix, cfg.Pause, cfg.Logf = server.LocalAddr().String(), "go.bench", time.Hour, t.Logf
+	r := newPublisher(env()).newRun(cfg, false)
+	if !r.publish() {
+		t.Fatal("publishing is off")
+	}
+	t.Cleanup(r.end)
+	return r.tick
+}
+
+func TestATickAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("under -race, sync.Pool drops what it is given at random")
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it empties the client's pool
+	tick := newTick(t, Config{})
+	tick()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for i := 0; i < 1000; i++ {
+		tick()
+	}
+	runtime.ReadMemStats(&after)
+	// Package testing's own goroutines may allocate meanwhile, a few times.
+	if n := after.Mallocs - before.Mallocs; n > 20 {
+		t.Errorf("%d allocations in 1000 ticks", n)
+	}
+}
+
+// BenchmarkTick is a whole tick: collect, format, send through a real socket on
+// loopback.
+func BenchmarkTick(b *testing.B) {
+	for name, cfg := range map[string]Config{"default": {}, "exact": {Exact: true}} {
+		b.Run(name, func(b *testing.B) {
+			tick := newTick(b, cfg)
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := 0; i < b.N; i++ {
+				tick()
+			}
+		})
+	}
+}

@@ -1,0 +1,233 @@
+package runtimemetrics
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"math/rand"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// fill makes a packer of units, each a text without its last line end.
+func fill(limit int, units ...string) *packer {
+	p := &packer{limit: limit}
+	for _, unit := range units {
+		lines := strings.Split(unit, "\n")
+		for i, line := range lines {
+			p.join = i < len(lines)-1
+			p.Send([]byte(line))
+		}
+	}
+	return p
+}
+
+func packed(p *packer) (datagrams []string, tooLong int) {
+	p.pack(func(d []byte) { datagrams = append(datagrams, string(d)) })
+	return datagrams, p.tooLong
+}
+
+func TestPack(t *testing.T) {
+	tests := []struct {
+		name    string
+		limit   int
+		units   []string
+		want    []string
+		tooLong int
+	}{
+		{"nothing makes no datagram", 10, nil, nil, 0},
+		{"one unit", 10, []string{"a:1|g"}, []string{"a:1|g"}, 0},
+		{"units that fit share a datagram", 11, []string{"a:1|g", "b:2|g"}, []string{"a:1|g\nb:2|g"}, 0},
+		{"one byte less splits them", 10, []string{"a:1|g", "b:2|g"}, []string{"a:1|g", "b:2|g"}, 0},
+		{"as few as possible", 17, []string{"a:1|g", "b:2|g", "c:3|g", "d:4|g"}, []string{"a:1|g\nb:2|g\nc:3|g", "d:4|g"}, 0},
+		{"a unit of two lines is not torn", 17, []string{"a:1|g", "b:2|g", "c:0|g\nc:-3|g"}, []string{"a:1|g\nb:2|g", "c:0|g\nc:-3|g"}, 0},
+		{"a unit of the size of the limit", 5, []string{"a:1|g"}, []string{"a:1|g"}, 0},
+		{"a unit that is too long is left out", 5, []string{"a:1|g", "bb:2|g", "c:3|g"}, []string{"a:1|g", "c:3|g"}, 1},
+		{"what stands around it shares a datagram", 11, []string{"a:1|g", "xxxxxxxx:2|g", "c:3|g"}, []string{"a:1|g\nc:3|g"}, 1},
+		{"too long at the start", 5, []string{"aa:1|g", "c:3|g"}, []string{"c:3|g"}, 1},
+		{"too long at the end", 5, []string{"c:3|g", "aa:1|g"}, []string{"c:3|g"}, 1},
+		{"all too long", 2, []string{"c:3|g", "aa:1|g"}, nil, 2},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, tooLong := packed(fill(tt.limit, tt.units...))
+			if !reflect.DeepEqual(got, tt.want) || tooLong != tt.tooLong {
+				t.Errorf("got %q, %d too long; want %q, %d", got, tooLong, tt.want, tt.tooLong)
+			}
+		})
+	}
+}
+
+// checkPacked fails unless the datagrams hold all units that fit, in order, no
+// datagram is too large, and no two neighbours could have been one.
+func checkPacked(t *testing.T, units []string, limit int) {
+	t.Helper()
+	datagrams, tooLong := packed(fill(limit, units...))
+	var fit []string
+	for _, unit := range units {
+		if len(unit) <= limit {
+			fit = append(fit, unit)
+		}
+	}
+	if tooLong != len(units)-len(fit) {
+		t.Errorf("%d units reported too long, %d are", tooLong, len(units)-len(fit))
+	}
+	if got, want := strings.Join(datagrams, "\n"), strings.Join(fit, "\n"); got != want {
+		t.Errorf("the datagrams hold\n%q\nwant\n%q", got, want)
+	}
+	next := 0
+	for i, d := range datagrams {
+		if len(d) > limit {
+			t.Errorf("datagram %d has %d bytes, limit %d", i, len(d), limit)
+		}
+		for size := 0; size < len(d); next++ {
+			size += len(fit[next]) + 1
+			if size > len(d)+1 {
+				t.Errorf("datagram %d ends within a unit", i)
+			}
+		}
+		if next < len(fit) && len(d)+1+len(fit[next]) <= limit {
+			t.Errorf("datagram %d has room for the next unit", i)
+		}
+	}
+}
+
+func TestPackRandomUnits(t *testing.T) {
+	random := rand.New(rand.NewSource(1))
+	for round := 0; round < 2000; round++ {
+		var units []string
+		for i := random.Intn(40); i > 0; i-- {
+			unit := strings.Repeat("x", 1+random.Intn(60))
+			if random.Intn(4) == 0 {
+				unit += "\n" + strings.Repeat("y", 1+random.Intn(60))
+			}
+			units = append(units, unit)
+		}
+		checkPacked(t, units, 1+random.Intn(200))
+	}
+}
+
+func FuzzPack(f *testing.F) {
+	f.Add("a:1|g\nb:2|g\n", uint16(7))
+	f.Add("long line\x00with its second line\nshort", uint16(12))
+	f.Fuzz(func(t *testing.T, text string, limit uint16) {
+		var units []string
+		for _, unit := range strings.Split(text, "\n") {
+			if unit = strings.ReplaceAll(unit, "\x00", "\n"); unit != "" && !strings.Contains("\n"+unit+"\n", "\n\n") {
+				units = append(units, unit)
+			}
+		}
+		checkPacked(t, units, int(limit)+1)
+	})
+}
+
+// TestGaugeWireFormat holds the bytes that leave the process.
+func TestGaugeWireFormat(t *testing.T) {
+	k := newSink(settings{prefix: "go.web1", packetSize: 1432}, netCalls{})
+	defer k.close()
+	k.gauge("mem.alloc", 310528)
+	k.gauge("queue.depth", 0)
+	k.gauge("balance", -5)
+	k.gauge("most", math.MaxInt64)
+	k.gauge("least", math.MinInt64)
+	want := "go.web1.mem.alloc:310528|g\n" +
+		"go.web1.queue.depth:0|g\n" +
+		"go.web1.balance:0|g\ngo.web1.balance:-5|g\n" +
+		"go.web1.most:9223372036854775807|g\n" +
+		"go.web1.least:0|g\ngo.web1.least:-9223372036854775808|g\n"
+	if got := string(k.packer.buf); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if len(k.packer.ends) != 5 {
+		t.Errorf("%d units, want 5: a negative value and its zero are one", len(k.packer.ends))
+	}
+
+	bare := newSink(settings{packetSize: 1432}, netCalls{})
+	defer bare.close()
+	bare.gauge("cpu.goroutines", 7)
+	if got := string(bare.packer.buf); got != "cpu.goroutines:7|g\n" {
+		t.Errorf("without a prefix: %q", got)
+	}
+}
+
+func TestHealthReports(t *testing.T) {
+	const (
+		ok      = "ok"      // sent, and what went before was not refused
+		fresh   = "fresh"   // sent on a new socket: proves nothing
+		refused = "refused" // the tick before was refused; this one was sent again
+		lost    = "lost"    // not sent
+		both    = "both"    // refused, and lost again within the tick
+	)
+	outcomes := map[string]outcome{
+		ok: {recovered: true}, fresh: {},
+		refused: {err: fmt.Errorf("refused"), prevLost: true},
+		lost:    {err: fmt.Errorf("down"), lost: true},
+		both:    {err: fmt.Errorf("refused"), prevLost: true, lost: true},
+	}
+	tests := []struct {
+		name  string
+		pause time.Duration
+		ticks string
+		lost  uint64
+		want  []string
+	}{
+		{"nothing is said while all is well", time.Second, "fresh ok ok ok", 0, nil},
+		{"a server that is down and comes back", time.Second, "ok ok refused refused refused ok ok", 3,
+			[]string{"2: fails, ticks are lost until it works again: refused", "5: works again; ticks lost: 3"}},
+		{"a name that does not resolve at first", time.Second, "lost lost fresh ok ok", 2,
+			[]string{"0: fails, ticks are lost until it works again: down", "3: works again; ticks lost: 2"}},
+		{"a new socket proves nothing", time.Second, "ok refused fresh refused fresh ok", 2,
+			[]string{"1: fails, ticks are lost until it works again: refused", "5: works again; ticks lost: 2"}},
+		{"a tick that was counted is not counted again", time.Second, "ok both both ok", 3,
+			[]string{"1: fails, ticks are lost until it works again: refused", "3: works again; ticks lost: 3"}},
+		{"what flaps is reported every ten minutes, with what has added up", time.Minute,
+			"ok lost ok lost ok lost ok lost ok lost ok lost lost ok", 7,
+			[]string{"1: fails, ticks are lost until it works again: down", "2: works again; ticks lost: 1",
+				"11: fails, ticks are lost until it works again: down", "13: works again; ticks lost: 6"}},
+		{"what flapped and went well is reported in the end", time.Minute,
+			"ok lost ok lost ok ok ok ok ok ok ok ok ok ok", 2,
+			[]string{"1: fails, ticks are lost until it works again: down", "2: works again; ticks lost: 1",
+				"11: works again; ticks lost: 1"}},
+		{"an outage that began while reports rested is reported when they go on", time.Minute,
+			"ok lost ok lost lost lost lost lost lost lost lost lost lost ok", 11,
+			[]string{"1: fails, ticks are lost until it works again: down", "2: works again; ticks lost: 1",
+				"11: fails, ticks are lost until it works again: down", "13: works again; ticks lost: 10"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var h health
+			var got []string
+			now := time.Now()
+			for i, name := range strings.Fields(tt.ticks) {
+				if line := h.account(outcomes[name], now); line != "" {
+					got = append(got, fmt.Sprintf("%d: %s", i, line))
+				}
+				now = now.Add(tt.pause)
+			}
+			if !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("got  %q\nwant %q", got, tt.want)
+			}
+			if h.lost != tt.lost {
+				t.Errorf("%d ticks lost, want %d", h.lost, tt.lost)
+			}
+		})
+	}
+}
+
+func TestPackerKeepsItsMemory(t *testing.T) {
+	p := &packer{limit: 1432}
+	line := bytes.Repeat([]byte("x"), 40)
+	tick := func() {
+		for i := 0; i < 50; i++ {
+			p.Send(line)
+		}
+		p.pack(func([]byte) {})
+		p.reset()
+	}
+	tick()
+	if n := testing.AllocsPerRun(100, tick); n != 0 {
+		t.Errorf("%v allocations per tick, want 0", n)
+	}
+}
