@@ -2,4 +2,4 @@ module github.com/runtimemetrics/runtimemetrics
 
 go 1.21
 
-require github.com/cactus/go-statsd-client/v5 v5.1.0 // indirect
+require github.com/cactus/go-statsd-client/v5 v5.1.0
