@@ -3,6 +3,7 @@ package runtimemetrics
 import (
 	"fmt"
 	"hash/maphash"
+	"runtime"
 	"sync"
 	"time"
 
@@ -47,11 +48,12 @@ type run struct {
 	returned  bool // regularly, not by Goexit
 	published bool // the settings are known and the timer runs
 	timer     *time.Timer
-	due       time.Time // when the next tick is
-	ticks     int       // begun so far
-	ticking   bool      // a tick has begun and not ended
-	pending   []*source // those that this tick has yet to call
-	sources   []*source // as the last tick found them
+	due       time.Time     // when the next tick is
+	late      time.Duration // how much later than due this one came
+	ticks     int           // begun so far
+	ticking   bool          // a tick has begun and not ended
+	pending   []*source     // those that this tick has yet to call
+	sources   []*source     // as the last tick found them
 
 	// mu guards what follows. It is never held while a source or Logf runs, so
 	// that end does not wait for them.
@@ -159,14 +161,18 @@ func (r *run) publish() bool {
 		return !r.ended
 	}
 	r.finish()
-	r.set, r.sink = set, newSink(set, r.pub.net)
+	r.set, r.sink = set, newSink(set, r.pub.host, r.pub.net)
 	r.collector = collector.New(func(key string, value uint64) {
 		r.gauges++
 		r.sink.gauge(key, int64(value))
 	})
 	r.collector.EnableCPU, r.collector.EnableMem, r.collector.EnableGC = set.cpu, set.mem, set.gc
 	r.collector.Exact = set.exact
-	r.own, r.logged, r.health, r.announced, r.ticks = ownNames{}, map[string]bool{}, health{}, false, 0
+	r.collector.Runtime, _ = collector.ParsePatterns(set.runtime)
+	for _, pattern := range collector.Unmatched(r.collector.Runtime) {
+		r.lineOnce("pattern "+pattern, "pattern %q of --metric-runtime matches no metric of %s", pattern, runtime.Version())
+	}
+	r.own, r.health, r.announced, r.ticks = ownNames{}, health{}, false, 0
 
 	// The first tick is immediate, or as soon as the server's name resolves.
 	now := time.Now()
@@ -250,12 +256,23 @@ func (r *run) tick() {
 		r.schedule(time.Now())
 		r.gauges, r.ownGauges = 0, 0
 		r.collector.Collect()
+		if r.set.runtime != "" {
+			r.ownHealth()
+		}
 		r.ticking = true
 	})
 	if r.ticking {
-		r.pending = r.pub.sources.all()
+		r.pending = r.pub.sources.get()
 		r.goOn()
 	}
+}
+
+// ownHealth adds what the library knows of itself.
+func (r *run) ownHealth() {
+	r.gauges += 3
+	r.sink.gauge("runtimemetrics.ticks", int64(r.ticks))
+	r.sink.gauge("runtimemetrics.lost", int64(r.health.lost))
+	r.sink.gauge("runtimemetrics.late.ns", int64(r.late))
 }
 
 // schedule sets the time of the next tick. The second one comes after a random
@@ -264,6 +281,7 @@ func (r *run) tick() {
 // the process was stopped are left out.
 func (r *run) schedule(now time.Time) {
 	pause := r.set.pause
+	r.late = max(0, now.Sub(r.due))
 	if r.ticks == 0 {
 		r.due = now.Add(randomPart(pause))
 	} else {
@@ -323,12 +341,12 @@ func (r *run) call(s *source) {
 			r.log("source %v called runtime.Goexit and is left out from now on", s)
 		}
 	}()
-	s.collect(s.gauge)
+	s.collect(s.gauge, s.fraction)
 	returned = true
 }
 
 // ownGauge adds a gauge of a source to the tick.
-func (r *run) ownGauge(s *source, name string, value int64) {
+func (r *run) ownGauge(s *source, name string, add func(k *sink, safe string)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ended {
@@ -341,12 +359,12 @@ func (r *run) ownGauge(s *source, name string, value int64) {
 	}
 	r.gauges++
 	r.ownGauges++
-	r.sink.gauge(own.safe, value)
+	add(r.sink, own.safe)
 }
 
 // takeBack sets the levels of sources that are no longer registered to 0.
 func (r *run) takeBack() {
-	sources := r.pub.sources.all()
+	sources := r.pub.sources.get()
 	if sameSlice(sources, r.sources) {
 		return
 	}
@@ -412,6 +430,9 @@ func (r *run) finish() {
 	if r.announced {
 		r.sink.packer.reset()
 		r.collector.ZeroLevels()
+		if r.set.runtime != "" {
+			r.sink.gauge("runtimemetrics.late.ns", 0)
+		}
 		for _, own := range r.own {
 			if !own.cumulative {
 				r.sink.gauge(own.safe, 0)
@@ -430,6 +451,9 @@ func (r *run) line(format string, args ...any) {
 // lineOnce adds a line unless there was one of the same cause before.
 func (r *run) lineOnce(cause, format string, args ...any) {
 	if !r.logged[cause] {
+		if r.logged == nil {
+			r.logged = map[string]bool{}
+		}
 		r.logged[cause] = true
 		r.line(format, args...)
 	}

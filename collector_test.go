@@ -109,7 +109,7 @@ func TestExactModeSeesEveryAllocation(t *testing.T) {
 
 // newTick returns a function that makes one whole tick through a real socket,
 // which a goroutine drains.
-func newTick(t testing.TB, cfg Config) func() {
+func newTick(t testing.TB, cfg Config, sources ...*source) func() {
 	server := listen(t, "127.0.0.1:0")
 	go func() {
 		buf := make([]byte, 1<<16)
@@ -120,7 +120,11 @@ func newTick(t testing.TB, cfg Config) func() {
 		}
 	}()
 	cfg.StatsD, cfg.Prefix, cfg.Pause, cfg.Logf = server.LocalAddr().String(), "go.bench", time.Hour, t.Logf
-	r := newPublisher(env()).newRun(cfg, false)
+	p := newPublisher(env())
+	for _, s := range sources {
+		p.sources.add(s)
+	}
+	r := p.newRun(cfg, false)
 	if !r.publish() {
 		t.Fatal("publishing is off")
 	}
@@ -133,24 +137,33 @@ func TestATickAllocatesNothing(t *testing.T) {
 		t.Skip("under -race, sync.Pool drops what it is given at random")
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it empties the client's pool
-	tick := newTick(t, Config{})
-	tick()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	for i := 0; i < 1000; i++ {
+	own := newSource(nil, func(gauge func(string, int64), fraction func(string, float64)) {
+		gauge("queue.depth", 17)
+		gauge("balance", -1)
+		fraction("load", 0.5)
+	}, func(string) bool { return false })
+	for name, tick := range map[string]func(){
+		"the 27":     newTick(t, Config{}),
+		"everything": newTick(t, Config{Runtime: "all", Tags: "env:prod,service:api"}, own),
+	} {
 		tick()
-	}
-	runtime.ReadMemStats(&after)
-	// Package testing's own goroutines may allocate meanwhile, a few times.
-	if n := after.Mallocs - before.Mallocs; n > 20 {
-		t.Errorf("%d allocations in 1000 ticks", n)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for i := 0; i < 1000; i++ {
+			tick()
+		}
+		runtime.ReadMemStats(&after)
+		// Package testing's own goroutines may allocate meanwhile, a few times.
+		if n := after.Mallocs - before.Mallocs; n > 20 {
+			t.Errorf("%s: %d allocations in 1000 ticks", name, n)
+		}
 	}
 }
 
 // BenchmarkTick is a whole tick: collect, format, send through a real socket on
 // loopback.
 func BenchmarkTick(b *testing.B) {
-	for name, cfg := range map[string]Config{"default": {}, "exact": {Exact: true}} {
+	for name, cfg := range map[string]Config{"default": {}, "exact": {Exact: true}, "all": {Runtime: "all"}} {
 		b.Run(name, func(b *testing.B) {
 			tick := newTick(b, cfg)
 			b.ReportAllocs()

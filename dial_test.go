@@ -407,7 +407,7 @@ func TestAUnixSocketThatIsRecreatedIsRedialled(t *testing.T) {
 func TestAUnixSocketsStalledReaderCostsATickAndNoMore(t *testing.T) {
 	path := socketPath(t)
 	server := listenUnix(t, path)
-	k := newSink(settings{addr: address{network: "unixgram", host: path}, packetSize: 256, prefix: "p"}, realNet)
+	k := newSink(settings{addr: address{network: "unixgram", host: path}, packetSize: 256, prefix: "p"}, testHost, realNet)
 	defer k.close()
 	for tick := 0; ; tick++ {
 		if tick == 10_000 {

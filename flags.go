@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/runtimemetrics/runtimemetrics/collector"
 )
 
 // detectHostname is the default of --metric-prefix, spelled as the ancestor
@@ -99,14 +101,15 @@ func (o boolOption) IsBoolFlag() bool { return true }
 
 // options are all settings, in the order of the flags' documentation.
 type options struct {
-	statsd, prefix, pause option
-	publish, cpu, mem, gc option
-	exact, packetSize     option
-	statsdFromEnv         bool     // RUNTIMEMETRICS_STATSD is set and valid
-	notes                 []string // lines to log once somebody listens
-	mu                    sync.Mutex
-	lastSet               time.Time // when a flag was last set
-	changed               func()    // called after a flag was set
+	statsd, prefix, pause    option
+	publish, cpu, mem, gc    option
+	exact, packetSize        option
+	runtime, tags, tagFormat option
+	statsdFromEnv            bool     // RUNTIMEMETRICS_STATSD is set and valid
+	notes                    []string // lines to log once somebody listens
+	mu                       sync.Mutex
+	lastSet                  time.Time // when a flag was last set
+	changed                  func()    // called after a flag was set
 }
 
 // newOptions returns the options with the defaults that the environment gives.
@@ -130,6 +133,12 @@ func newOptions(lookupEnv func(string) (string, bool)) *options {
 			usage: "read memory exactly, by runtime.ReadMemStats, which stops the world at every tick"},
 		packetSize: option{name: "metric-packet-size", def: "1432", check: checkPacketSize,
 			usage: "largest datagram in `bytes`"},
+		runtime: option{name: "metric-runtime", check: checkRuntime,
+			usage: "also publish these metrics of runtime/metrics: `patterns` such as /sched/*,/gc/heap/live:bytes, or default, or all"},
+		tags: option{name: "metric-tags", check: checkTags,
+			usage: "`tags` on every gauge, such as env:prod,service:api; values may hold {host} and {exe}"},
+		tagFormat: option{name: "metric-tag-format", def: "datadog", check: checkTagFormat,
+			usage: "how tags are written: datadog (|#k:v), influx (,k=v) or graphite (;k=v), `format` of the server"},
 	}
 	for _, opt := range o.all() {
 		opt.owner, opt.text = o, opt.def
@@ -150,7 +159,7 @@ func newOptions(lookupEnv func(string) (string, bool)) *options {
 }
 
 func (o *options) all() []*option {
-	return []*option{&o.statsd, &o.prefix, &o.pause, &o.publish, &o.cpu, &o.mem, &o.gc, &o.exact, &o.packetSize}
+	return []*option{&o.statsd, &o.prefix, &o.pause, &o.publish, &o.cpu, &o.mem, &o.gc, &o.exact, &o.packetSize, &o.runtime, &o.tags, &o.tagFormat}
 }
 
 // register defines the flags in fs. A name that fs has already is left to the
@@ -217,6 +226,22 @@ type Config struct {
 	// --metric-packet-size, default 1432, which fits an Ethernet frame.
 	PacketSize int
 
+	// Runtime are patterns of metrics of package runtime/metrics to publish too,
+	// separated by commas: names with or without the unit, in which '*' stands
+	// for any text, "default" for a curated set, "all" for all but /godebug. Flag
+	// --metric-runtime, default none. See collector.Collector for their names.
+	Runtime string
+
+	// Tags stand on every gauge: key:value pairs separated by commas, of letters,
+	// digits, '_', '-' and '.'; values may hold {host}, which keeps its dots, and
+	// {exe}. Flag --metric-tags, default none.
+	Tags string
+
+	// TagFormat is how the server wants tags written: "datadog" (name:1|g|#k:v),
+	// "influx" (name,k=v:1|g) or "graphite" (name;k=v:1|g). Flag
+	// --metric-tag-format, default "datadog".
+	TagFormat string
+
 	// Logf receives the few lines that there are to log; default log.Printf. It
 	// is called from the library's own goroutine.
 	Logf func(format string, args ...any)
@@ -231,6 +256,9 @@ type settings struct {
 	cpu, mem, gc bool
 	exact        bool
 	packetSize   int
+	runtime      string // patterns
+	tags         string
+	tagFormat    string
 }
 
 // resolve fills what the Config leaves open from o. The error says which field
@@ -258,6 +286,9 @@ func (c Config) resolve(o *options, host hostInfo) (settings, error) {
 	prefix := pick("Prefix", c.Prefix, &o.prefix)
 	pause = pick("Pause", pause, &o.pause)
 	packetSize = pick("PacketSize", packetSize, &o.packetSize)
+	s.runtime = pick("Runtime", c.Runtime, &o.runtime)
+	s.tags = pick("Tags", c.Tags, &o.tags)
+	s.tagFormat = pick("TagFormat", c.TagFormat, &o.tagFormat)
 	if err != nil {
 		return s, err
 	}
@@ -285,6 +316,11 @@ func checkBool(text string) error {
 func isTrue(text string) bool {
 	v, _ := strconv.ParseBool(text)
 	return v
+}
+
+func checkRuntime(text string) error {
+	_, err := collector.ParsePatterns(text)
+	return err
 }
 
 func checkPause(text string) error {
@@ -357,18 +393,18 @@ type hostInfo struct {
 
 var realHost = hostInfo{os.Hostname, os.Executable}
 
-// expandPrefix returns the prefix without its trailing dot and with its
-// placeholders replaced. What they stand for is made safe, never refused.
-func expandPrefix(text string, host hostInfo) string {
-	name, err := host.hostname()
+// safeHost returns the host name made safe and cut, dots kept; never refused.
+func (h hostInfo) safeHost() string {
+	name, err := h.hostname()
 	if err != nil || name == "" {
 		name = "unknown"
 	}
-	name = cut(safeName(name), maxPlaceholder)
-	if text == detectHostname {
-		return "go." + name
-	}
-	exe, err := host.executable()
+	return cut(safeName(name), maxPlaceholder)
+}
+
+// safeExe returns the file name of the program, made safe and cut.
+func (h hostInfo) safeExe() string {
+	exe, err := h.executable()
 	if err != nil {
 		exe = ""
 	}
@@ -376,9 +412,17 @@ func expandPrefix(text string, host hostInfo) string {
 	if exe == "" {
 		exe = "unknown"
 	}
-	exe = cut(safeName(exe), maxPlaceholder)
-	noDots := strings.NewReplacer(".", "_")
-	text = strings.NewReplacer(hostPlaceholder, noDots.Replace(name), exePlaceholder, noDots.Replace(exe)).Replace(text)
+	return cut(safeName(exe), maxPlaceholder)
+}
+
+// expandPrefix returns the prefix without its trailing dot and with its
+// placeholders replaced.
+func expandPrefix(text string, host hostInfo) string {
+	if text == detectHostname {
+		return "go." + host.safeHost()
+	}
+	onePart := func(name string) string { return strings.ReplaceAll(name, ".", "_") }
+	text = strings.NewReplacer(hostPlaceholder, onePart(host.safeHost()), exePlaceholder, onePart(host.safeExe())).Replace(text)
 	return strings.TrimSuffix(text, ".")
 }
 

@@ -41,7 +41,7 @@ func TestDefaultsAreTheAncestors(t *testing.T) {
 	want := settings{
 		addr:   address{network: "udp", host: "localhost", port: 8125},
 		prefix: "go.web1.example.com", pause: 10 * time.Second,
-		publish: true, cpu: true, mem: true, gc: true, packetSize: 1432,
+		publish: true, cpu: true, mem: true, gc: true, packetSize: 1432, tagFormat: "datadog",
 	}
 	if err != nil || got != want {
 		t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
@@ -58,7 +58,7 @@ func TestConfigWinsOverFlagOverEnvironment(t *testing.T) {
 	want := settings{
 		addr:   address{network: "udp", host: "config.example", port: 2},
 		prefix: "env", pause: 500 * time.Millisecond,
-		publish: true, exact: true, packetSize: 1432,
+		publish: true, exact: true, packetSize: 1432, tagFormat: "datadog",
 	}
 	if err != nil || got != want {
 		t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
@@ -120,6 +120,24 @@ func TestBadInputSaysWhatWouldBeRight(t *testing.T) {
 		{"gc", "", "true or false"},
 		{"publish-runtime-stats", "off", "true or false"},
 		{"metric-exact", "x", "true or false"},
+		{"metric-runtime", "sched", "begin with '/'"},
+		{"metric-runtime", "/gc heap", "' '"},
+		{"metric-runtime", "default,", "empty"},
+		{"metric-tags", "prod", "lacks"},
+		{"metric-tags", "env:", "lacks"},
+		{"metric-tags", ":prod", "lacks"},
+		{"metric-tags", "env:prod,", "lacks"},
+		{"metric-tags", "1env:prod", "letter"},
+		{"metric-tags", "name:x", "Graphite"},
+		{"metric-tags", "a:1,a:2", "twice"},
+		{"metric-tags", "a:b:c", "':'"},
+		{"metric-tags", "a:b|c", "'|'"},
+		{"metric-tags", "a:b;c=d", "';'"},
+		{"metric-tags", "a:b c", "' '"},
+		{"metric-tags", "a:{hostname}", "'{'"},
+		{"metric-tags", "{host}:a", "letter"},
+		{"metric-tags", "größe:a", "'ö'"},
+		{"metric-tag-format", "prometheus", "datadog"},
 	}
 	for _, tt := range tests {
 		o := newOptions(env())
@@ -177,6 +195,10 @@ func TestGoodInputIsTaken(t *testing.T) {
 		{"mem", "0", func(s *settings) { s.mem = false }},
 		{"gc", "F", func(s *settings) { s.gc = false }},
 		{"publish-runtime-stats", "false", func(s *settings) { s.publish = false }},
+		{"metric-runtime", "default,/gc/*", func(s *settings) { s.runtime = "default,/gc/*" }},
+		{"metric-tags", "env:prod,host:{host}", func(s *settings) { s.tags = "env:prod,host:{host}" }},
+		{"metric-tags", "", func(s *settings) {}},
+		{"metric-tag-format", "graphite", func(s *settings) { s.tagFormat = "graphite" }},
 		{"metric-exact", "true", func(s *settings) { s.exact = true }},
 	}
 	for _, tt := range tests {
@@ -198,6 +220,9 @@ func TestStartRefusesABadConfig(t *testing.T) {
 		"Prefix":     {Prefix: "a b"},
 		"Pause":      {Pause: time.Millisecond},
 		"PacketSize": {PacketSize: 70000},
+		"Runtime":    {Runtime: "x"},
+		"Tags":       {Tags: "x"},
+		"TagFormat":  {TagFormat: "x"},
 	} {
 		err := newPublisher(env()).start(cfg)
 		if err == nil || !strings.HasPrefix(err.Error(), "runtimemetrics: invalid value ") || !strings.Contains(err.Error(), "Config."+field) {
@@ -285,6 +310,7 @@ func TestFlagValuesBehaveAsPackageFlagExpects(t *testing.T) {
 		"statsd": "localhost:8125", "metric-prefix": "<detect-hostname>", "pause": "20",
 		"publish-runtime-stats": true, "cpu": true, "mem": true, "gc": true,
 		"metric-exact": false, "metric-packet-size": "1432",
+		"metric-runtime": "", "metric-tags": "", "metric-tag-format": "datadog",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
@@ -349,6 +375,24 @@ func FuzzAddress(f *testing.F) {
 		again, err := parseAddress(strings.Replace(strings.Replace(a.String(), "unix ", "unix://", 1), "udp ", "udp://", 1))
 		if err != nil || again != a {
 			t.Errorf("parseAddress(%q) = %+v, which reads as %+v, %v when written again", text, a, again, err)
+		}
+	})
+}
+
+func FuzzTags(f *testing.F) {
+	for _, seed := range []string{"", "env:prod", "a:{host},b:{exe}", "a:", ":b", "a:b,a:c", "a:b|c", "{host}:x"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if checkTags(text) != nil {
+			return
+		}
+		seen := map[string]bool{}
+		for _, tag := range expandTags(text, testHost) {
+			if tag[0] == "" || tag[1] == "" || strings.ContainsAny(tag[0]+tag[1], ":;,|=#@ \n") || seen[tag[0]] {
+				t.Errorf("%q gives the tag %q", text, tag)
+			}
+			seen[tag[0]] = true
 		}
 	})
 }

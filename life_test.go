@@ -7,9 +7,12 @@ package runtimemetrics
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/netip"
 	"reflect"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -51,6 +54,14 @@ func (s *service) logged() []string {
 	lines := s.logs
 	s.logs = nil
 	return lines
+}
+
+// register is Register for this service.
+func (s *service) register(collect func(gauge func(string, int64)), cumulative []string) func() {
+	return s.sources.add(newSource(collect,
+		func(gauge func(string, int64), _ func(string, float64)) { collect(gauge) },
+		func(name string) bool { return slices.Contains(cumulative, name) },
+	))
 }
 
 // auto starts the service as init does.
@@ -304,7 +315,7 @@ func TestMissedTicksAreLeftOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService()
 		slow := true
-		s.sources.add(func(gauge func(string, int64)) {
+		s.register(func(gauge func(string, int64)) {
 			if slow {
 				time.Sleep(35 * time.Second) // or the process was stopped
 			}
@@ -430,7 +441,7 @@ func TestALongOutageIsTwoLines(t *testing.T) {
 func TestStopSetsLevelsToZeroAndLeavesWhatIsCumulative(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService()
-		s.sources.add(func(gauge func(string, int64)) {
+		s.register(func(gauge func(string, int64)) {
 			gauge("queue.depth", 17)
 			gauge("requests", 1000)
 		}, []string{"requests"})
@@ -471,9 +482,9 @@ func TestASourceThatFailsIsLeftOutAndTheTickGoesOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newService()
-				s.sources.add(func(gauge func(string, int64)) { gauge("before", 1) }, nil)
-				s.sources.add(func(gauge func(string, int64)) { gauge("half", 2); fail() }, nil)
-				s.sources.add(func(gauge func(string, int64)) { gauge("after", 3) }, nil)
+				s.register(func(gauge func(string, int64)) { gauge("before", 1) }, nil)
+				s.register(func(gauge func(string, int64)) { gauge("half", 2); fail() }, nil)
+				s.register(func(gauge func(string, int64)) { gauge("after", 3) }, nil)
 				s.begin(t, Config{Prefix: "p", Pause: time.Second})
 				time.Sleep(10 * time.Second)
 				s.stopByHand()
@@ -500,7 +511,7 @@ func TestASourceThatBlocksHoldsUpTicksButNotStop(t *testing.T) {
 		s := newService()
 		block := make(chan struct{})
 		calls := 0
-		s.sources.add(func(gauge func(string, int64)) {
+		s.register(func(gauge func(string, int64)) {
 			if calls++; calls == 2 {
 				<-block
 			}
@@ -540,8 +551,8 @@ func TestStopAndRegisterMayBeCalledFromASource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService()
 		var once sync.Once
-		s.sources.add(func(gauge func(string, int64)) {
-			once.Do(func() { s.sources.add(func(gauge func(string, int64)) { gauge("late", 1) }, nil) })
+		s.register(func(gauge func(string, int64)) {
+			once.Do(func() { s.register(func(gauge func(string, int64)) { gauge("late", 1) }, nil) })
 			gauge("a", 1)
 		}, nil)
 		s.begin(t, Config{Prefix: "p", Pause: time.Second})
@@ -550,7 +561,7 @@ func TestStopAndRegisterMayBeCalledFromASource(t *testing.T) {
 		if values(sent[len(sent)-1].text)["p.late"] != "1" {
 			t.Error("a source that a source registered is not called")
 		}
-		s.sources.add(func(func(string, int64)) { s.stopByHand() }, nil)
+		s.register(func(func(string, int64)) { s.stopByHand() }, nil)
 		time.Sleep(5 * time.Second)
 		if s.sockets() != 0 || s.life() != nil {
 			t.Error("Stop from a source did not end publishing")
@@ -561,7 +572,7 @@ func TestStopAndRegisterMayBeCalledFromASource(t *testing.T) {
 func TestASourceThatIsTakenBackEndsWithZeros(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService()
-		back := s.sources.add(func(gauge func(string, int64)) { gauge("level", 5); gauge("total", 6) }, []string{"total"})
+		back := s.register(func(gauge func(string, int64)) { gauge("level", 5); gauge("total", 6) }, []string{"total"})
 		s.begin(t, Config{Prefix: "p", Pause: time.Second, DisableMem: true})
 		time.Sleep(3 * time.Second)
 		back()
@@ -583,7 +594,7 @@ func TestAGoroutineThatASourceLeftBehindHasNoGauges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService()
 		kept := make(chan func(string, int64), 10)
-		s.sources.add(func(gauge func(string, int64)) { kept <- gauge }, nil)
+		s.register(func(gauge func(string, int64)) { kept <- gauge }, nil)
 		s.begin(t, Config{Prefix: "p", Pause: time.Second})
 		time.Sleep(100 * time.Millisecond)
 		keep := <-kept
@@ -603,7 +614,7 @@ func TestAMillionNamesCostAMillionNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService()
 		tick := 0
-		s.sources.add(func(gauge func(string, int64)) {
+		s.register(func(gauge func(string, int64)) {
 			for i := 0; i < 1_000_000; i++ {
 				gauge(fmt.Sprintf("n%d.%d", tick, i), int64(i))
 			}
@@ -633,7 +644,7 @@ func TestAMillionNamesCostAMillionNothing(t *testing.T) {
 func TestOwnNamesAndValuesAreMadeSafe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService()
-		s.sources.add(func(gauge func(string, int64)) {
+		s.register(func(gauge func(string, int64)) {
 			gauge("a b|c:d@e#f\ng", 1)
 			gauge("balance", -5)
 		}, nil)
@@ -650,7 +661,7 @@ func TestGaugesThatFitIntoNoDatagramAreDroppedWithOneLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService()
 		long := strings.Repeat("x", 255)
-		s.sources.add(func(gauge func(string, int64)) { gauge(long, 1); gauge("short", 2) }, nil)
+		s.register(func(gauge func(string, int64)) { gauge(long, 1); gauge("short", 2) }, nil)
 		s.begin(t, Config{Prefix: "p", Pause: time.Second, PacketSize: 256, DisableMem: true})
 		time.Sleep(10 * time.Second)
 		s.stopByHand()
@@ -658,6 +669,72 @@ func TestGaugesThatFitIntoNoDatagramAreDroppedWithOneLine(t *testing.T) {
 			t.Errorf("sent %v", v)
 		}
 		expectLogs(t, s, "does not fit into a datagram of 256 bytes", "publishing 3 gauges")
+	})
+}
+
+func TestTheLibraryTellsOfItselfWithRuntimeMetrics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		s.register(func(gauge func(string, int64)) { time.Sleep(1500 * time.Millisecond) }, nil)
+		s.set(func() { s.writeErr = func(string) error { return syscall.ENETUNREACH } })
+		s.begin(t, Config{Prefix: "p", Pause: 10 * time.Second, DisableCPU: true, DisableMem: true, Runtime: "/sched/gomaxprocs,/no/such"})
+		time.Sleep(25 * time.Second)
+		s.set(func() { s.writeErr = nil })
+		time.Sleep(60 * time.Second)
+		s.stopByHand()
+		sent := s.sent()
+		for i, d := range sent[:len(sent)-1] {
+			v := values(d.text)
+			ticks, lost := v["p.runtimemetrics.ticks"], v["p.runtimemetrics.lost"]
+			if len(v) != 4 || v["p.runtime.sched.gomaxprocs"] == "" || v["p.runtimemetrics.late.ns"] == "" {
+				t.Errorf("datagram %d: %v", i, v)
+			}
+			n, _ := strconv.Atoi(ticks)
+			if m, _ := strconv.Atoi(lost); m < 2 || n != i+1+m {
+				t.Errorf("datagram %d says that of %s ticks %s were lost", i, ticks, lost)
+			}
+		}
+		if v := values(sent[len(sent)-1].text); len(v) != 2 || v["p.runtimemetrics.late.ns"] != "0" || v["p.runtime.sched.gomaxprocs"] != "0" {
+			t.Errorf("the last datagram: %v", v)
+		}
+		expectLogs(t, s, `pattern "/no/such" of --metric-runtime matches no metric`, "fails", "publishing 4 gauges", "works again")
+	})
+}
+
+func TestHowLateATickComesIsMeasured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		var once sync.Once
+		s.register(func(gauge func(string, int64)) { once.Do(func() { time.Sleep(10*time.Second + 7*time.Millisecond) }) }, nil)
+		s.begin(t, Config{Prefix: "p", Pause: 10 * time.Second, DisableMem: true, Runtime: "/sched/gomaxprocs"})
+		time.Sleep(time.Minute)
+		s.stopByHand()
+		var late []string
+		for _, d := range s.sent() {
+			late = append(late, values(d.text)["p.runtimemetrics.late.ns"])
+		}
+		// The second tick was due at some part of the first ten seconds.
+		second, _ := strconv.Atoi(late[1])
+		if late[0] != "0" || second < 7e6 || second > 10_007_000_000 || late[2] != "0" {
+			t.Errorf("late by %v", late)
+		}
+	})
+}
+
+func TestFractionsAreSentAsTheyAre(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		s.sources.add(newSource(nil, func(gauge func(string, int64), fraction func(string, float64)) {
+			fraction("load", 0.75)
+			fraction("nan", math.NaN())
+			gauge("whole", 1<<53+1)
+		}, func(string) bool { return false }))
+		s.begin(t, Config{Prefix: "p", DisableCPU: true, DisableMem: true})
+		time.Sleep(time.Second)
+		s.stopByHand()
+		if got, want := s.sent()[0].text, "p.load:0.75|g\np.whole:9007199254740993|g"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	})
 }
 

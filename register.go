@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/runtimemetrics/runtimemetrics/internal/registry"
 )
 
 const (
@@ -22,16 +24,36 @@ const (
 
 // source is a function that was given to Register.
 type source struct {
-	collect    func(gauge func(name string, value int64))
-	cumulative []string
+	author     any // the function, for its name
+	collect    registry.Source
+	cumulative func(name string) bool
 
-	gauge   func(name string, value int64) // what collect is called with
-	calling atomic.Pointer[run]            // the run that is calling collect, if any
+	// What collect is called with, made once. They do something only while it
+	// is: a goroutine that it left behind has no tick to add to.
+	gauge    func(name string, value int64)
+	fraction func(name string, value float64)
+
+	calling atomic.Pointer[run] // the run that is calling collect, if any
+}
+
+func newSource(author any, collect registry.Source, cumulative func(name string) bool) *source {
+	s := &source{author: author, collect: collect, cumulative: cumulative}
+	s.gauge = func(name string, value int64) {
+		if r := s.calling.Load(); r != nil {
+			r.ownGauge(s, name, func(k *sink, safe string) { k.gauge(safe, value) })
+		}
+	}
+	s.fraction = func(name string, value float64) {
+		if r := s.calling.Load(); r != nil {
+			r.ownGauge(s, name, func(k *sink, safe string) { k.fraction(safe, value) })
+		}
+	}
+	return s
 }
 
 // String names the function, so that its author finds it.
 func (s *source) String() string {
-	f := runtime.FuncForPC(reflect.ValueOf(s.collect).Pointer())
+	f := runtime.FuncForPC(reflect.ValueOf(s.author).Pointer())
 	if f == nil {
 		return "unknown"
 	}
@@ -39,40 +61,32 @@ func (s *source) String() string {
 	return fmt.Sprintf("%s (%s:%d)", f.Name(), file[strings.LastIndexByte(file, '/')+1:], line)
 }
 
-// registry holds the sources in the order in which they came.
-type registry struct {
-	mu      sync.Mutex
-	sources []*source // replaced, never changed: a tick goes on with what it has
+// sources are all there are, in the order in which they came.
+type sources struct {
+	mu   sync.Mutex
+	list []*source // replaced, never changed: a tick goes on with what it has
 }
 
 // add adds a source and returns the function that takes it back.
-func (reg *registry) add(collect func(gauge func(name string, value int64)), cumulative []string) func() {
-	s := &source{collect: collect, cumulative: slices.Clone(cumulative)}
-	s.gauge = func(name string, value int64) {
-		// Only while the source is being called: a goroutine that it left
-		// behind has no tick to add to.
-		if r := s.calling.Load(); r != nil {
-			r.ownGauge(s, name, value)
-		}
-	}
-	reg.mu.Lock()
-	defer reg.mu.Unlock()
-	reg.sources = append(slices.Clip(reg.sources), s)
-	return func() { reg.remove(s) }
+func (all *sources) add(s *source) func() {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	all.list = append(slices.Clip(all.list), s)
+	return func() { all.remove(s) }
 }
 
-func (reg *registry) remove(s *source) {
-	reg.mu.Lock()
-	defer reg.mu.Unlock()
-	if i := slices.Index(reg.sources, s); i >= 0 {
-		reg.sources = slices.Delete(slices.Clone(reg.sources), i, i+1)
+func (all *sources) remove(s *source) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if i := slices.Index(all.list, s); i >= 0 {
+		all.list = slices.Delete(slices.Clone(all.list), i, i+1)
 	}
 }
 
-func (reg *registry) all() []*source {
-	reg.mu.Lock()
-	defer reg.mu.Unlock()
-	return reg.sources
+func (all *sources) get() []*source {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	return all.list
 }
 
 // ownName is what is known of the name of an own gauge.
@@ -94,7 +108,7 @@ func (n ownNames) known(s *source, name string) (own ownName, ok bool) {
 		return ownName{}, false
 	}
 	name = strings.Clone(name) // it may be part of something large
-	own = ownName{safeName(name), slices.Contains(s.cumulative, name), s}
+	own = ownName{safeName(name), s.cumulative(name), s}
 	n[name] = own
 	return own, true
 }

@@ -24,6 +24,11 @@
 //	--metric-exact           read memory to the byte, by runtime.ReadMemStats, which
 //	                         stops the world at every tick
 //	--metric-packet-size     largest datagram in bytes, 256 to 65507; default 1432
+//	--metric-runtime         also publish these metrics of package runtime/metrics:
+//	                         patterns such as /sched/*,/gc/heap/live:bytes, or
+//	                         default (a curated set), or all
+//	--metric-tags            tags on every gauge, such as env:prod,service:api
+//	--metric-tag-format      datadog, influx or graphite; default datadog
 //
 // Each flag's default is taken from an environment variable, if that is set and
 // not empty: RUNTIMEMETRICS_ and the flag's name in capitals with '_' for '-',
@@ -32,9 +37,21 @@
 //
 // # Gauges
 //
-// The 27 that are sent, their units and the accuracy of the memory figures are
-// listed in the documentation of [github.com/runtimemetrics/runtimemetrics/collector].
-// Register adds gauges of the program's own.
+// The 27 that are sent, their units, those that --metric-runtime adds, and the
+// accuracy of the memory figures are listed in the documentation of
+// [github.com/runtimemetrics/runtimemetrics/collector]. [Register] adds gauges
+// of the program's own; packages process and expvar, imported for their side
+// effects like this one, add those of the process with its container and the
+// program's expvars.
+//
+// With --metric-runtime, there is also what the library knows of itself:
+//
+//	runtimemetrics.ticks    ticks since publishing began (cumulative)
+//	runtimemetrics.lost     ticks of which the server got nothing, or not all, so far as
+//	                        the system tells (cumulative)
+//	runtimemetrics.late.ns  how late the tick came: a busy or stalled process shows here
+//
+// Where a value means "no limit", 2^62 and above, 0 is sent.
 //
 // # When publishing starts
 //
@@ -68,7 +85,8 @@
 // when sending begins to fail, one when it works again with the number of ticks
 // lost, and of such pairs at most one in ten minutes; and, once per cause, an
 // environment variable that is not valid, a flag that was left to the program, a
-// source that panicked, gauges that were dropped, and the hint after a minute.
+// source that panicked, a pattern that matches no metric, gauges that were
+// dropped, and the hint after a minute.
 package runtimemetrics
 
 import (
@@ -76,9 +94,12 @@ import (
 	"flag"
 	"log"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/runtimemetrics/runtimemetrics/internal/registry"
 )
 
 // stopWait is how long Stop waits for the goroutine to return, after it has
@@ -89,6 +110,9 @@ const stopWait = 400 * time.Millisecond
 var std = newPublisher(os.LookupEnv)
 
 func init() {
+	registry.Register = func(collect registry.Source, cumulative func(string) bool) func() {
+		return std.sources.add(newSource(collect, collect, cumulative))
+	}
 	if defineFlags {
 		std.opts.register(flag.CommandLine)
 	}
@@ -137,14 +161,18 @@ func Stop() { std.stopByHand() }
 // A source that panics or calls runtime.Goexit is logged once and left out. One
 // that blocks holds up the ticks but neither the service nor Stop.
 func Register(collect func(gauge func(name string, value int64)), cumulative ...string) (unregister func()) {
-	return std.sources.add(collect, cumulative)
+	names := slices.Clone(cumulative)
+	return std.sources.add(newSource(collect,
+		func(gauge func(string, int64), _ func(string, float64)) { collect(gauge) },
+		func(name string) bool { return slices.Contains(names, name) },
+	))
 }
 
 // publisher is the whole of the library's state: what its functions and flags
 // work on. There is one, and one for each test.
 type publisher struct {
 	opts    *options
-	sources registry
+	sources sources
 
 	// What a test replaces.
 	parsed func() bool // whether the program has parsed its flags

@@ -1,6 +1,7 @@
 package runtimemetrics
 
 import (
+	"math"
 	"time"
 
 	"github.com/cactus/go-statsd-client/v5/statsd"
@@ -64,27 +65,51 @@ func (p *packer) pack(write func(datagram []byte)) {
 // into a packer, and from there over a link.
 type sink struct {
 	packer packer
-	client statsd.Statter
+	client *statsd.Client
+	tags   []statsd.Tag
 	link   *link
 }
 
-func newSink(s settings, calls netCalls) *sink {
-	k := &sink{packer: packer{limit: s.packetSize}, link: newLink(s.addr, calls)}
+func newSink(s settings, host hostInfo, calls netCalls) *sink {
+	k := &sink{packer: packer{limit: s.packetSize}, link: newLink(s.addr, calls), tags: expandTags(s.tags, host)}
 	// The errors are a nil sender and an unknown format of tags, neither of
 	// which this is.
-	k.client, _ = statsd.NewClientWithSender(&k.packer, s.prefix, statsd.SuffixOctothorpe)
+	client, _ := statsd.NewClientWithSender(&k.packer, s.prefix, tagFormats[s.tagFormat])
+	k.client = client.(*statsd.Client)
 	return k
 }
+
+// noLimit is the value from which on one means "no limit" and is sent as 0.
+const noLimit = 1 << 62
 
 // gauge adds one gauge to the tick. A sign means "change by" in StatsD, so a
 // negative value is set by way of 0, and the two lines must arrive together.
 func (k *sink) gauge(name string, value int64) {
+	if value >= noLimit || value <= -noLimit {
+		value = 0
+	}
 	if value < 0 {
 		k.packer.join = true
-		k.client.Gauge(name, 0, 1)
+		k.client.Gauge(name, 0, 1, k.tags...)
 		k.packer.join = false
 	}
-	k.client.Gauge(name, value, 1)
+	k.client.Gauge(name, value, 1, k.tags...)
+}
+
+// fraction is gauge for a number that need not be whole. What is no number is
+// not sent.
+func (k *sink) fraction(name string, value float64) {
+	switch {
+	case math.IsNaN(value) || math.IsInf(value, 0):
+		return
+	case value >= noLimit || value <= -noLimit || value == 0: // -0 has a sign too
+		value = 0
+	case value < 0:
+		k.packer.join = true
+		k.client.Gauge(name, 0, 1, k.tags...)
+		k.packer.join = false
+	}
+	k.client.GaugeFloat(name, value, 1, k.tags...)
 }
 
 // outcome is what became of a tick, as far as the kernel tells.

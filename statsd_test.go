@@ -125,26 +125,45 @@ func FuzzPack(f *testing.F) {
 
 // TestGaugeWireFormat holds the bytes that leave the process.
 func TestGaugeWireFormat(t *testing.T) {
-	k := newSink(settings{prefix: "go.web1", packetSize: 1432}, netCalls{})
+	k := newSink(settings{prefix: "go.web1", packetSize: 1432}, testHost, netCalls{})
 	defer k.close()
 	k.gauge("mem.alloc", 310528)
 	k.gauge("queue.depth", 0)
 	k.gauge("balance", -5)
-	k.gauge("most", math.MaxInt64)
-	k.gauge("least", math.MinInt64)
+	k.gauge("most", 1<<62-1)
+	k.gauge("least", -(1<<62 - 1))
+	k.gauge("no.limit", 1<<62)
+	k.gauge("no.limit", math.MaxInt64)
+	k.gauge("no.limit", math.MinInt64)
+	k.fraction("load", 0.25)
+	k.fraction("load", 3)
+	k.fraction("load", 1e18)
+	k.fraction("load", -1.5)
+	k.fraction("load", math.Copysign(0, -1))
+	k.fraction("load", 1e300)
+	k.fraction("load", math.NaN())
+	k.fraction("load", math.Inf(1))
+	k.fraction("load", math.Inf(-1))
 	want := "go.web1.mem.alloc:310528|g\n" +
 		"go.web1.queue.depth:0|g\n" +
 		"go.web1.balance:0|g\ngo.web1.balance:-5|g\n" +
-		"go.web1.most:9223372036854775807|g\n" +
-		"go.web1.least:0|g\ngo.web1.least:-9223372036854775808|g\n"
+		"go.web1.most:4611686018427387903|g\n" +
+		"go.web1.least:0|g\ngo.web1.least:-4611686018427387903|g\n" +
+		"go.web1.no.limit:0|g\ngo.web1.no.limit:0|g\ngo.web1.no.limit:0|g\n" +
+		"go.web1.load:0.25|g\n" +
+		"go.web1.load:3|g\n" +
+		"go.web1.load:1000000000000000000|g\n" +
+		"go.web1.load:0|g\ngo.web1.load:-1.5|g\n" +
+		"go.web1.load:0|g\n" +
+		"go.web1.load:0|g\n"
 	if got := string(k.packer.buf); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if len(k.packer.ends) != 5 {
-		t.Errorf("%d units, want 5: a negative value and its zero are one", len(k.packer.ends))
+	if len(k.packer.ends) != 14 {
+		t.Errorf("%d units, want 14: a negative value and its zero are one", len(k.packer.ends))
 	}
 
-	bare := newSink(settings{packetSize: 1432}, netCalls{})
+	bare := newSink(settings{packetSize: 1432}, testHost, netCalls{})
 	defer bare.close()
 	bare.gauge("cpu.goroutines", 7)
 	if got := string(bare.packer.buf); got != "cpu.goroutines:7|g\n" {
@@ -229,5 +248,21 @@ func TestPackerKeepsItsMemory(t *testing.T) {
 	tick()
 	if n := testing.AllocsPerRun(100, tick); n != 0 {
 		t.Errorf("%v allocations per tick, want 0", n)
+	}
+}
+
+func TestTagsWireFormat(t *testing.T) {
+	for format, want := range map[string]string{
+		"datadog":  "p.x:1|g|#env:prod,host:web1.example.com\np.y:0|g|#env:prod,host:web1.example.com\np.y:-2|g|#env:prod,host:web1.example.com\n",
+		"influx":   "p.x,env=prod,host=web1.example.com:1|g\np.y,env=prod,host=web1.example.com:0|g\np.y,env=prod,host=web1.example.com:-2|g\n",
+		"graphite": "p.x;env=prod;host=web1.example.com:1|g\np.y;env=prod;host=web1.example.com:0|g\np.y;env=prod;host=web1.example.com:-2|g\n",
+	} {
+		k := newSink(settings{prefix: "p", packetSize: 1432, tags: "env:prod,host:{host}", tagFormat: format}, testHost, netCalls{})
+		k.gauge("x", 1)
+		k.gauge("y", -2)
+		if got := string(k.packer.buf); got != want {
+			t.Errorf("%s:\ngot  %q\nwant %q", format, got, want)
+		}
+		k.close()
 	}
 }

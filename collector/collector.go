@@ -51,6 +51,24 @@
 //	mem.gc.pause             nanoseconds of stop-the-world of the last cycle, all its phases added
 //	mem.gc.count             cycles completed so far (cumulative)
 //
+// # Further gauges
+//
+// With [Collector.Runtime], any metric of package runtime/metrics, under a name
+// that is derived from its own: /gc/heap/live:bytes becomes
+// runtime.gc.heap.live.bytes. The unit is part of the name unless it is a plain
+// count; seconds and cpu-seconds become nanoseconds, as in
+// runtime.sync.mutex.wait.total.ns. A histogram such as /sched/latencies:seconds
+// becomes
+//
+//	runtime.sched.latencies.ns.p99        99 of 100 events since the last tick took at most this long
+//	runtime.sched.latencies.ns.upper      no event since the last tick took longer
+//	runtime.sched.latencies.ns.events     events so far (cumulative)
+//	runtime.sched.latencies.ns.over_10ms  those of them that took longer than 10 ms or so (cumulative; of times only)
+//
+// The first two are 0 when nothing happened, and exact to the width of a bucket.
+// The last two lose nothing, however rarely they are looked at. "Or so" is the
+// first edge of a bucket at or above 10 ms.
+//
 // # Accuracy
 //
 // Unless [Collector.Exact] is set, the world is never stopped. The price is
@@ -62,6 +80,7 @@ package collector
 
 import (
 	"runtime"
+	"runtime/metrics"
 	"time"
 )
 
@@ -95,12 +114,25 @@ type Collector struct {
 	// what sits in the allocation caches of the Ps. Off by default.
 	Exact bool
 
+	// Runtime are patterns of further metrics, of package runtime/metrics, to be
+	// output: names such as "/gc/heap/live:bytes" or without the unit, in which
+	// '*' stands for any text, or the words "default" (RuntimeDefaults) and
+	// "all" (all but /godebug). They are named as in "Further gauges" of the
+	// package documentation. A pattern that matches nothing is no error; see
+	// ParsePatterns and Unmatched. None by default.
+	Runtime []string
+
 	// Done ends Run when it is closed: Run sets all gauges to 0 and returns.
 	// With a nil Done, Run never returns.
 	Done <-chan struct{}
 
 	gaugeFunc GaugeFunc
 	snapshot  snapshot
+
+	// What a tick reads of package runtime/metrics, in one call: those of
+	// memSampleNames, then those of further.
+	samples []metrics.Sample
+	further []runtimeMetric
 }
 
 // New returns a Collector that outputs all groups to gaugeFunc, every
@@ -118,7 +150,7 @@ func New(gaugeFunc GaugeFunc) *Collector {
 // Run collects at once and then every PauseDur, until Done is closed; then it
 // sets all gauges to 0, so that no stale value stays behind, and returns.
 func (c *Collector) Run() {
-	defer c.zero(func(Gauge) bool { return true })
+	defer c.zero(true)
 	c.Collect()
 
 	pause := c.PauseDur
@@ -145,13 +177,32 @@ func (c *Collector) Collect() {
 		c.snapshot.goroutines = uint64(runtime.NumGoroutine())
 		c.snapshot.cgoCalls = uint64(runtime.NumCgoCall())
 	}
-	if c.EnableMem {
-		c.snapshot.mem.read(c.Exact)
-	}
+	c.read()
 	for i := range catalogue {
 		if g := &catalogue[i]; c.enabled(g.Group) {
 			c.gaugeFunc(g.Name, sane(g.value(&c.snapshot)))
 		}
+	}
+	for i := range c.further {
+		m := &c.further[i]
+		m.output(c.samples[m.sample].Value, c.gaugeFunc)
+	}
+}
+
+// read reads the metrics and the statistics of memory.
+func (c *Collector) read() {
+	if c.samples == nil {
+		c.samples = newMemSamples()
+		further, samples := selectMetrics(c.Runtime, len(c.samples))
+		c.further, c.samples = further, append(c.samples, samples...)
+	}
+	if c.EnableMem && !c.Exact || len(c.further) > 0 {
+		metrics.Read(c.samples)
+	}
+	if c.EnableMem && c.Exact {
+		runtime.ReadMemStats(&c.snapshot.mem.MemStats)
+	} else if c.EnableMem {
+		c.snapshot.mem.fill(c.samples)
 	}
 }
 
@@ -160,14 +211,18 @@ func (c *Collector) Collect() {
 // cumulative gauges alone, since a 0 between two large values shows as a spike
 // in every derivative.
 func (c *Collector) ZeroLevels() {
-	c.zero(func(g Gauge) bool { return g.Kind == Level })
+	c.zero(false)
 }
 
-func (c *Collector) zero(which func(Gauge) bool) {
-	for _, g := range catalogue {
-		if c.enabled(g.Group) && which(g) {
+// zero outputs 0 for the levels, and with all set for cumulative gauges too.
+func (c *Collector) zero(all bool) {
+	for i := range catalogue {
+		if g := &catalogue[i]; c.enabled(g.Group) && (all || g.Kind == Level) {
 			c.gaugeFunc(g.Name, 0)
 		}
+	}
+	for i := range c.further {
+		c.further[i].zero(all, c.gaugeFunc)
 	}
 }
 

@@ -148,7 +148,7 @@ func TestCatalogueIsComplete(t *testing.T) {
 	doc := map[string]string{}
 	var order []string
 	for _, line := range strings.Split(string(source), "\n") {
-		if f := strings.Fields(line); len(f) > 2 && f[0] == "//" && strings.Count(line, "//\t") == 1 && strings.Contains(f[1], ".") && !strings.ContainsAny(f[1], "(){}") {
+		if f := strings.Fields(line); len(f) > 2 && f[0] == "//" && strings.Count(line, "//\t") == 1 && strings.Contains(f[1], ".") && !strings.HasPrefix(f[1], "runtime.") && !strings.ContainsAny(f[1], "(){}") {
 			doc[f[1]] = line
 			order = append(order, f[1])
 		}

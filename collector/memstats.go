@@ -58,49 +58,39 @@ var memSampleNames = [memSamples]string{
 // maxPauses is the length of the runtime's history of pauses.
 const maxPauses = len(runtime.MemStats{}.PauseNs)
 
+// newMemSamples returns the samples of memSampleNames.
+func newMemSamples() []metrics.Sample {
+	samples := make([]metrics.Sample, memSamples)
+	for i, name := range memSampleNames {
+		samples[i].Name = name
+	}
+	return samples
+}
+
 // memStats is a runtime.MemStats that can be filled without stopping the world.
 // Then these fields, which no gauge needs, stay zero: BuckHashSys, PauseEnd,
 // NumForcedGC, GCCPUFraction, EnableGC, DebugGC, BySize, and of PauseNs all but
 // the last cycle's entry.
 type memStats struct {
 	runtime.MemStats
-
-	// samples is what metrics.Read fills; the first memSamples of them are
-	// those of memSampleNames.
-	samples []metrics.Sample
-	gc      debug.GCStats
+	gc debug.GCStats
 }
 
-// read fills m, by runtime.ReadMemStats if exact and without stopping the world
-// otherwise.
-func (m *memStats) read(exact bool) {
-	if exact {
-		runtime.ReadMemStats(&m.MemStats)
-		return
-	}
-	if m.samples == nil {
-		m.init()
-	}
-	metrics.Read(m.samples)
-	m.fromSamples()
-	// The history of pauses changes only when a cycle ends, which the runtime
-	// counts after it has written the history, with the world stopped.
-	if cycles := m.uint64(gcCycles); m.gc.Pause == nil || cycles != uint64(m.gc.NumGC) {
+// fill fills m from samples that have just been read, and the rest from
+// debug.ReadGCStats. The history of pauses changes only when a cycle ends, which
+// the runtime counts after it has written the history, with the world stopped;
+// so it need not be read while the count stands still.
+func (m *memStats) fill(samples []metrics.Sample) {
+	m.fromSamples(samples)
+	if m.gc.Pause == nil || valueOf(samples, gcCycles) != uint64(m.gc.NumGC) {
 		m.fromGCStats()
 	}
 }
 
-func (m *memStats) init() {
-	m.samples = make([]metrics.Sample, memSamples)
-	for i, name := range memSampleNames {
-		m.samples[i].Name = name
-	}
-}
-
-// uint64 returns the value of a sample, or 0 if this Go no longer has it:
+// valueOf returns the value of a sample, or 0 if this Go no longer has it:
 // Value.Uint64 would panic then.
-func (m *memStats) uint64(i int) uint64 {
-	if v := m.samples[i].Value; v.Kind() == metrics.KindUint64 {
+func valueOf(samples []metrics.Sample, i int) uint64 {
+	if v := samples[i].Value; v.Kind() == metrics.KindUint64 {
 		return v.Uint64()
 	}
 	return 0
@@ -108,36 +98,37 @@ func (m *memStats) uint64(i int) uint64 {
 
 // fromSamples derives the fields of runtime.MemStats as the runtime itself
 // does in readmemstats_m (runtime/mstats.go).
-func (m *memStats) fromSamples() {
-	m.HeapAlloc = m.uint64(heapObjects)
+func (m *memStats) fromSamples(samples []metrics.Sample) {
+	of := func(i int) uint64 { return valueOf(samples, i) }
+	m.HeapAlloc = of(heapObjects)
 	m.Alloc = m.HeapAlloc
-	m.TotalAlloc = m.uint64(allocBytes)
+	m.TotalAlloc = of(allocBytes)
 
 	// Several tiny allocations share one object. MemStats counts each of them
 	// beside that object, as allocated and at once as freed too, since nobody
 	// knows when a single one dies; so they do not show in HeapObjects.
-	m.Mallocs = m.uint64(allocObjects) + m.uint64(tinyAllocs)
-	m.Frees = m.uint64(freeObjects) + m.uint64(tinyAllocs)
-	m.HeapObjects = m.uint64(allocObjects) - m.uint64(freeObjects)
+	m.Mallocs = of(allocObjects) + of(tinyAllocs)
+	m.Frees = of(freeObjects) + of(tinyAllocs)
+	m.HeapObjects = of(allocObjects) - of(freeObjects)
 
 	// The runtime computes "unused" as a difference that can wrap below zero;
 	// adding "objects", which it subtracted, makes the sum right again.
-	m.HeapInuse = m.uint64(heapObjects) + m.uint64(heapUnused)
-	m.HeapIdle = m.uint64(heapFree) + m.uint64(heapReleased)
-	m.HeapReleased = m.uint64(heapReleased)
+	m.HeapInuse = of(heapObjects) + of(heapUnused)
+	m.HeapIdle = of(heapFree) + of(heapReleased)
+	m.HeapReleased = of(heapReleased)
 	m.HeapSys = m.HeapInuse + m.HeapIdle
 
-	m.StackInuse = m.uint64(heapStacks)
-	m.StackSys = m.StackInuse + m.uint64(osStacks)
-	m.MSpanInuse = m.uint64(mspanInuse)
-	m.MSpanSys = m.MSpanInuse + m.uint64(mspanFree)
-	m.MCacheInuse = m.uint64(mcacheInuse)
-	m.MCacheSys = m.MCacheInuse + m.uint64(mcacheFree)
-	m.GCSys = m.uint64(metadataOther)
-	m.OtherSys = m.uint64(other)
-	m.Sys = m.uint64(total)
+	m.StackInuse = of(heapStacks)
+	m.StackSys = m.StackInuse + of(osStacks)
+	m.MSpanInuse = of(mspanInuse)
+	m.MSpanSys = m.MSpanInuse + of(mspanFree)
+	m.MCacheInuse = of(mcacheInuse)
+	m.MCacheSys = m.MCacheInuse + of(mcacheFree)
+	m.GCSys = of(metadataOther)
+	m.OtherSys = of(other)
+	m.Sys = of(total)
 
-	m.NextGC = m.uint64(heapGoal)
+	m.NextGC = of(heapGoal)
 }
 
 // fromGCStats fills the fields that tell of past cycles. They are read together,

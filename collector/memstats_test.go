@@ -28,10 +28,11 @@ var comparedFields = []string{
 // whether the two could be compared at all: a reading of the runtime just
 // before and just after ours must agree in that field, else something happened
 // in between.
-func differences(m *memStats) (differ []string, comparable int) {
+func differences(m *memStats, samples []metrics.Sample) (differ []string, comparable int) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	m.read(false)
+	metrics.Read(samples)
+	m.fill(samples)
 	runtime.ReadMemStats(&after)
 
 	b, a, ours := reflect.ValueOf(before), reflect.ValueOf(after), reflect.ValueOf(m.MemStats)
@@ -83,17 +84,18 @@ func TestMemStatsEqualsReadMemStats(t *testing.T) {
 			continue
 		}
 		const rounds = 300
-		m := new(memStats)
+		m, samples := new(memStats), newMemSamples()
 		if s.begin != nil {
 			s.begin()
 		}
-		m.read(false) // the first reading allocates
+		metrics.Read(samples) // the first reading allocates
+		m.fill(samples)
 		compared, torn := 0, 0
 		for i := 0; i < rounds; i++ {
 			if s.round != nil {
 				s.round(i)
 			}
-			differ, n := differences(m)
+			differ, n := differences(m, samples)
 			if len(differ) > 0 {
 				// One metrics.Read and one ReadGCStats are not one moment: a
 				// cycle may end between them, or the scavenger may work.
@@ -194,13 +196,15 @@ var scenarios = []scenario{
 func TestExactModeIsReadMemStats(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	var before, after runtime.MemStats
-	m := new(memStats)
-	m.read(true)
+	c := New(func(string, uint64) {})
+	c.Exact = true
+	m := &c.snapshot.mem
+	c.Collect()
 	runtime.ReadMemStats(&before)
 	for i := 0; i < 1000; i++ {
 		sink = make([]byte, 1024)
 	}
-	m.read(true)
+	c.Collect()
 	runtime.ReadMemStats(&after)
 	if m.Mallocs < before.Mallocs+1000 || m.Mallocs > after.Mallocs {
 		t.Errorf("Mallocs = %d; the runtime had %d before 1000 allocations and %d after", m.Mallocs, before.Mallocs, after.Mallocs)
