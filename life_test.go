@@ -675,7 +675,6 @@ func TestGaugesThatFitIntoNoDatagramAreDroppedWithOneLine(t *testing.T) {
 func TestTheLibraryTellsOfItselfWithRuntimeMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService()
-		s.register(func(gauge func(string, int64)) { time.Sleep(1500 * time.Millisecond) }, nil)
 		s.set(func() { s.writeErr = func(string) error { return syscall.ENETUNREACH } })
 		s.begin(t, Config{Prefix: "p", Pause: 10 * time.Second, DisableCPU: true, DisableMem: true, Runtime: "/sched/gomaxprocs,/no/such"})
 		time.Sleep(25 * time.Second)

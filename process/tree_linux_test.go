@@ -1,0 +1,437 @@
+package process
+
+import (
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The trees in testdata hold the files of a machine in one text: a line "-- path --"
+// before each, a comment before the first, and last what is to be published.
+
+type tree struct {
+	name  string
+	files map[string]string
+	want  map[string]int64
+}
+
+func loadTree(t testing.TB, path string) tree {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := tree{path, map[string]string{}, map[string]int64{}}
+	file := ""
+	for _, line := range strings.SplitAfter(string(text), "\n") {
+		name, ok := strings.CutSuffix(line, " --\n")
+		if name, ok2 := strings.CutPrefix(name, "-- "); ok && ok2 {
+			file = name
+			tr.files[file] = ""
+		} else if file != "" {
+			tr.files[file] += line
+		}
+	}
+	for _, line := range strings.Split(strings.TrimSpace(tr.files["want"]), "\n") {
+		if name, value, ok := strings.Cut(line, " "); ok {
+			if tr.want[name], err = strconv.ParseInt(value, 10, 64); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	delete(tr.files, "want")
+	return tr
+}
+
+func trees(t testing.TB) []tree {
+	paths, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no trees: %v", err)
+	}
+	var all []tree
+	for _, path := range paths {
+		all = append(all, loadTree(t, path))
+	}
+	return all
+}
+
+func (tr tree) write(t testing.TB) (root string) {
+	root = t.TempDir()
+	for path, text := range tr.files {
+		write(t, filepath.Join(root, path), text)
+	}
+	return root
+}
+
+func write(t testing.TB, path, text string) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// clock moves only when it is told to, or by each each time it is asked.
+type clock struct {
+	time time.Time
+	each time.Duration
+}
+
+func (c *clock) now() time.Time {
+	c.time = c.time.Add(c.each)
+	return c.time
+}
+
+// treeReader reads a tree at a time when the machine is up for 1,000 s.
+func treeReader(t testing.TB, root string) (*reader, *clock) {
+	c := &clock{time: time.Unix(1_700_000_000, 0)}
+	boot := c.time.Add(-1000 * time.Second)
+	r := newReader()
+	r.root, r.now = root, c.now
+	r.sinceBoot = func() (int64, error) { return int64(c.time.Sub(boot)), nil }
+	t.Cleanup(func() { closeFiles(r) })
+	return r, c
+}
+
+func closeFiles(r *reader) {
+	for _, f := range r.files {
+		f.close()
+	}
+}
+
+// fromFiles publishes, and leaves out what does not come from files of the tree.
+func fromFiles(r *reader) map[string]int64 {
+	got := publish(r)
+	for _, g := range []int{cpuUser, cpuSys, majorFaults, fdsLimit} {
+		delete(got, catalogue[g].name)
+	}
+	return got
+}
+
+func TestTrees(t *testing.T) {
+	for _, tr := range trees(t) {
+		t.Run(filepath.Base(tr.name), func(t *testing.T) {
+			r, _ := treeReader(t, tr.write(t))
+			for _, tick := range []string{"first", "second"} {
+				if got := fromFiles(r); !maps.Equal(got, tr.want) {
+					t.Errorf("%s tick:\ngot  %v\nwant %v", tick, got, tr.want)
+				}
+			}
+		})
+	}
+}
+
+// A file that was cut off, or that holds anything but what it should, may take
+// gauges away but must never change one.
+func TestDamagedFilesAreLeftOutNeverWrong(t *testing.T) {
+	garbage := map[string]string{
+		"empty":               "",
+		"a newline":           "\n",
+		"binary":              "\x00\xff\xfe\n\x80",
+		"a directory's worth": strings.Repeat("0123456789 abcdef\n", 4000),
+		"too large to read":   strings.Repeat("9", 2<<20) + "\n",
+		"negative":            "-5\n",
+		"beyond 64 bits":      "18446744073709551616\n",
+		"three numbers":       "5 5 5\n",
+		"a sign":              "+5\n",
+		"a fraction":          "5.5\n",
+		"hexadecimal":         "0x5\n",
+		"two lines":           "5\n5\n",
+		"keys without values": "oom_kill\ninactive_file \ntotal_inactive_file\nVmRSS:\nnr_periods\nsome\n",
+		"values overflow":     "VmRSS:\t18446744073709551615 kB\nVmHWM:\t1\nThreads:\t-1\noom_kill -1\nthrottled_usec 18446744073709551615\nsome avg10=0.00 total=18446744073709551615\n",
+		"quotas overflow":     "18446744073709551615 1\n",
+		"no period":           "50000 0\n",
+	}
+	done := map[string]bool{}
+	for _, tr := range trees(t) {
+		root := tr.write(t)
+		r, _ := treeReader(t, root)
+		fromFiles(r)
+		for path, text := range tr.files {
+			if strings.HasPrefix(path, "proc/self/sta") && done[text] {
+				continue // the trees share them
+			}
+			done[text] = true
+			damaged := maps.Clone(garbage)
+			for i := 0; i < len(text); i++ {
+				damaged["cut at "+strconv.Itoa(i)] = text[:i]
+			}
+			// Kept open: a file that is truncated and closed is flushed to disk.
+			file, err := os.OpenFile(filepath.Join(root, path), os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			replace := func(text string) {
+				if _, err := file.WriteAt([]byte(text), 0); err != nil {
+					t.Fatal(err)
+				}
+				if err := file.Truncate(int64(len(text))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for name, text := range damaged {
+				if strings.HasSuffix(path, "mountinfo") && strings.HasPrefix(name, "cut") {
+					continue // a mount that nobody mentions is not there
+				}
+				replace(text)
+				r.find()
+				for gauge, value := range fromFiles(r) {
+					if want, ok := tr.want[gauge]; !ok || value != want {
+						t.Errorf("%s, %s %s: %s is %d, should be %d or left out", tr.name, path, name, gauge, value, want)
+					}
+				}
+			}
+			replace(text)
+			file.Close()
+		}
+	}
+}
+
+func TestNoLimitOfKernelsOfOtherWidths(t *testing.T) {
+	tr := loadTree(t, "testdata/v1-unlimited.txt")
+	stat := "sys/fs/cgroup/memory/a/memory.stat"
+	for name, none := range map[string]uint64{
+		"32 bits":                  math.MaxInt32 * uint64(os.Getpagesize()),
+		"64 bits, pages of 64 KiB": math.MaxInt64 / 65536 * 65536,
+		"64 bits, unsigned":        math.MaxUint64,
+	} {
+		other := tree{files: maps.Clone(tr.files)}
+		other.files[stat] = strings.ReplaceAll(tr.files[stat], "9223372036854771712", strconv.FormatUint(none, 10))
+		r, _ := treeReader(t, other.write(t))
+		if got := fromFiles(r); !maps.Equal(got, tr.want) {
+			t.Errorf("%s: got %v", name, got)
+		}
+	}
+}
+
+func TestSlowFilesAreReadAtEveryTenthTick(t *testing.T) {
+	tr := loadTree(t, "testdata/v2-container.txt")
+	root := tr.write(t)
+	r, c := treeReader(t, root)
+	current := filepath.Join(root, "sys/fs/cgroup/memory.current")
+	var got []int64
+	for tick := int64(1); tick <= 34; tick++ {
+		c.each = 0
+		if tick <= 22 {
+			c.each = slow + 1
+		}
+		write(t, current, strconv.FormatInt(tick, 10)+"\n")
+		got = append(got, publish(r)["cgroup.memory.usage.bytes"])
+	}
+	want := []int64{1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 32, 33, 34}
+	if len(got) != len(want) {
+		t.Fatalf("%d ticks", len(got))
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Fatalf("got  %v\nwant %v", got, want)
+		}
+	}
+}
+
+func TestFileThatIsSlowOnceIsReadAtEachTick(t *testing.T) {
+	tr := loadTree(t, "testdata/v2-container.txt")
+	root := tr.write(t)
+	r, c := treeReader(t, root)
+	for tick := int64(1); tick <= 20; tick++ {
+		c.each = 0
+		if tick%2 == 0 {
+			c.each = slow + 1
+		}
+		write(t, filepath.Join(root, "sys/fs/cgroup/memory.current"), strconv.FormatInt(tick, 10)+"\n")
+		if got := publish(r)["cgroup.memory.usage.bytes"]; got != tick {
+			t.Fatalf("tick %d: got the value of tick %d", tick, got)
+		}
+	}
+}
+
+func TestMovedProcessIsFollowedWithinAMinute(t *testing.T) {
+	tr := loadTree(t, "testdata/v2-nested.txt")
+	root := tr.write(t)
+	r, c := treeReader(t, root)
+	before := fromFiles(r)
+	write(t, filepath.Join(root, "proc/self/cgroup"), "0::/a.slice\n")
+	c.time = c.time.Add(checkEvery - 1)
+	if got := fromFiles(r)["cgroup.pids"]; got != before["cgroup.pids"] {
+		t.Errorf("looked too early: %d", got)
+	}
+	c.time = c.time.Add(1)
+	got := fromFiles(r)
+	for name, want := range map[string]int64{
+		"cgroup.pids": 900, "cgroup.memory.usage.bytes": 900000000, "cgroup.cpu.quota_millicores": 2000, "cgroup.cpu.periods": 900,
+	} {
+		if got[name] != want {
+			t.Errorf("%s: got %d, want %d", name, got[name], want)
+		}
+	}
+}
+
+// unusable puts something that cannot be read in the place of each open file.
+func unusable(t testing.TB, r *reader) {
+	dir, err := os.Open(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	for _, f := range r.files {
+		if f.fd >= 0 {
+			if err := syscall.Dup3(int(dir.Fd()), f.fd, syscall.O_CLOEXEC); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func TestStaleDescriptorIsReopenedAtOnce(t *testing.T) {
+	for _, tr := range trees(t) {
+		r, _ := treeReader(t, tr.write(t))
+		fromFiles(r)
+		unusable(t, r)
+		if got := fromFiles(r); !maps.Equal(got, tr.want) {
+			t.Errorf("%s:\ngot  %v\nwant %v", tr.name, got, tr.want)
+		}
+	}
+}
+
+func TestFileThatFailsIsLeftOutUntilItIsBack(t *testing.T) {
+	tr := loadTree(t, "testdata/v2-container.txt")
+	root := tr.write(t)
+	r, c := treeReader(t, root)
+	fromFiles(r)
+
+	if err := os.Rename(filepath.Join(root, "sys"), filepath.Join(root, "gone")); err != nil {
+		t.Fatal(err)
+	}
+	unusable(t, r)
+	for _, after := range []time.Duration{0, time.Second, checkEvery, 2 * checkEvery} {
+		c.time = c.time.Add(after)
+		for name := range fromFiles(r) {
+			if strings.HasPrefix(name, "cgroup.") {
+				t.Errorf("%s is still published", name)
+			}
+		}
+	}
+
+	if err := os.Rename(filepath.Join(root, "gone"), filepath.Join(root, "sys")); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(root, "proc/self/cgroup"), "0::/.\n") // it was moved there
+	c.time = c.time.Add(checkEvery)
+	if got := fromFiles(r); got["cgroup.pids"] != tr.want["cgroup.pids"] {
+		t.Errorf("did not come back: %v", got)
+	}
+}
+
+func TestDescriptorsDoNotLeakWhenFilesFail(t *testing.T) {
+	tr := loadTree(t, "testdata/hybrid.txt")
+	root := tr.write(t)
+	r, c := treeReader(t, root)
+	fromFiles(r)
+	before := openDescriptors(t)
+	for i := 0; i < 200; i++ {
+		unusable(t, r)
+		switch i % 4 {
+		case 1:
+			if err := os.Rename(filepath.Join(root, "sys"), filepath.Join(root, "gone")); err != nil {
+				t.Fatal(err)
+			}
+		case 3:
+			if err := os.Rename(filepath.Join(root, "gone"), filepath.Join(root, "sys")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		fromFiles(r)
+		c.time = c.time.Add(checkEvery)
+		fromFiles(r)
+	}
+	r.find()
+	if after := openDescriptors(t); after != before {
+		t.Errorf("%d descriptors before, %d after", before, after)
+	}
+}
+
+func openDescriptors(t testing.TB) int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skipf("cannot count descriptors: %v", err)
+	}
+	return len(entries) - 1 // the directory itself
+}
+
+func TestWithoutDescriptorsItWaitsForThem(t *testing.T) {
+	tr := loadTree(t, "testdata/v2-container.txt")
+	r, c := treeReader(t, tr.write(t))
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 0, Max: limit.Max}); err != nil {
+		t.Fatal(err)
+	}
+	got := fromFiles(r)
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 0 {
+		t.Errorf("without descriptors: %v", got)
+	}
+	c.time = c.time.Add(checkEvery)
+	got = fromFiles(r)
+	delete(got, "proc.uptime.seconds")
+	delete(tr.want, "proc.uptime.seconds")
+	if !maps.Equal(got, tr.want) {
+		t.Errorf("a minute later:\ngot  %v\nwant %v", got, tr.want)
+	}
+}
+
+func TestFilesLargerThanTheBufferAreReadWhole(t *testing.T) {
+	tr := loadTree(t, "testdata/v2-container.txt")
+	stat := "sys/fs/cgroup/memory.stat"
+	for _, size := range []int{firstBuffer - len(tr.files[stat]), firstBuffer, 5 * firstBuffer, maxFile / 2} {
+		for _, extra := range []int{-1, 0, 1} {
+			large := tree{files: maps.Clone(tr.files)}
+			pad := "workingset_refault_anon 0 "
+			large.files[stat] = pad + strings.Repeat("0", size+extra-len(pad)-1) + "\n" + tr.files[stat]
+			r, _ := treeReader(t, large.write(t))
+			if got := fromFiles(r)["cgroup.memory.working_set.bytes"]; got != tr.want["cgroup.memory.working_set.bytes"] {
+				t.Errorf("%d bytes: got %d", len(large.files[stat]), got)
+			}
+		}
+	}
+}
+
+func TestStartTimeFollowsTheClockWithoutJitter(t *testing.T) {
+	r, c := treeReader(t, t.TempDir())
+	up := 1000 * time.Second
+	r.sinceBoot = func() (int64, error) { return int64(up), nil }
+	first := c.time.Unix() - 100
+	for _, test := range []struct {
+		name    string
+		real    time.Duration // passed on the clock of the wall
+		boot    time.Duration // passed since boot
+		start   int64
+		seconds int64
+	}{
+		{"at first", 0, 0, first, 100},
+		{"a second later", time.Second, time.Second, first, 101},
+		{"a clock that runs slow by a little", time.Second, 1010 * time.Millisecond, first, 102},
+		{"a clock that runs fast by a little", time.Second, 980 * time.Millisecond, first, 102},
+		{"a clock that is set", time.Hour, time.Second, first + 3599, 103},
+	} {
+		c.time, up = c.time.Add(test.real), up+test.boot
+		r.age(90000)
+		if r.value[startTime] != test.start || r.value[uptime] != test.seconds {
+			t.Errorf("%s: started at %d and up for %d, want %d and %d", test.name, r.value[startTime], r.value[uptime], test.start, test.seconds)
+		}
+	}
+	r.known[startTime], r.known[uptime] = false, false
+	if r.age(1 << 63); r.known[startTime] || r.known[uptime] {
+		t.Error("a start after now was published")
+	}
+}
