@@ -1,0 +1,143 @@
+// Package expvar adds the program's expvars to the gauges that package
+// runtimemetrics publishes. Importing it registers one source of gauges there,
+// and package runtimemetrics with its flags comes along:
+//
+//	import _ "github.com/runtimemetrics/runtimemetrics/expvar"
+//
+// Every variable that the program publishes with the standard package expvar
+// and that is a number becomes the gauge expvar.<name>; one that is a map, or an
+// expvar.Func that returns one, becomes a gauge for each number in it, its keys
+// joined by dots. New variables appear at the next tick. Fractions are sent as
+// such. Left out are what is no number, and the variables memstats and cmdline
+// that expvar itself publishes. In names, characters other than letters, digits,
+// '_', '-' and '.' are made '_'.
+//
+// Nobody can tell a counter from a level by its type, so
+// runtimemetrics.Stop leaves these gauges at their last values.
+//
+// The types Int, Float and Map of package expvar are read without allocating.
+// Any other variable is asked for its value, which costs what it costs, and if
+// that is not a plain number, for its JSON. A Func that panics ends this source
+// of gauges, with one log line.
+//
+// Mind that the standard package expvar, which comes along, links net/http and
+// publishes all variables at /debug/vars of http.DefaultServeMux.
+package expvar
+
+import (
+	"encoding/json"
+	"expvar"
+	"strings"
+
+	_ "github.com/runtimemetrics/runtimemetrics" // sets registry.Register
+	"github.com/runtimemetrics/runtimemetrics/internal/registry"
+)
+
+func init() {
+	registry.Register(newReader().collect, func(string) bool { return true })
+}
+
+// maxNames bounds the memory of names; the root package takes 4,096.
+const maxNames = 1 << 14
+
+// reader walks the variables.
+type reader struct {
+	names    map[[2]string]string // what a prefix and a key make, so that a tick need not
+	prefix   string               // of the map that is being walked
+	visit    func(expvar.KeyValue)
+	gauge    func(name string, value int64)
+	fraction func(name string, value float64)
+}
+
+func newReader() *reader {
+	r := &reader{names: map[[2]string]string{}}
+	r.visit = r.variable
+	return r
+}
+
+// collect is the source of gauges that package runtimemetrics calls at each tick.
+func (r *reader) collect(gauge func(string, int64), fraction func(string, float64)) {
+	r.gauge, r.fraction, r.prefix = gauge, fraction, "expvar"
+	expvar.Do(r.visit)
+}
+
+func (r *reader) name(key string) string {
+	parts := [2]string{r.prefix, key}
+	name, ok := r.names[parts]
+	if !ok {
+		if len(r.names) >= maxNames {
+			clear(r.names)
+		}
+		name = r.prefix + "." + key
+		r.names[[2]string{r.prefix, strings.Clone(key)}] = name
+	}
+	return name
+}
+
+// within walks something below a name.
+func (r *reader) within(name string, walk func()) {
+	outer := r.prefix
+	r.prefix = name
+	walk()
+	r.prefix = outer
+}
+
+func (r *reader) variable(kv expvar.KeyValue) {
+	if r.prefix == "expvar" && (kv.Key == "memstats" || kv.Key == "cmdline") {
+		return
+	}
+	switch v := kv.Value.(type) {
+	case nil:
+	case *expvar.Int:
+		r.gauge(r.name(kv.Key), v.Value())
+	case *expvar.Float:
+		r.fraction(r.name(kv.Key), v.Value())
+	case *expvar.Map:
+		r.within(r.name(kv.Key), func() { v.Do(r.visit) })
+	case *expvar.String:
+	case expvar.Func:
+		r.value(kv.Key, v.Value())
+	default:
+		r.fromJSON(kv.Key, []byte(v.String()))
+	}
+}
+
+// value takes what an expvar.Func returned.
+func (r *reader) value(key string, value any) {
+	switch v := value.(type) {
+	case nil, bool, string:
+	case int:
+		r.gauge(r.name(key), int64(v))
+	case int64:
+		r.gauge(r.name(key), v)
+	case float64:
+		r.fraction(r.name(key), v)
+	case json.Number:
+		if n, err := v.Int64(); err == nil {
+			r.gauge(r.name(key), n)
+		} else if f, err := v.Float64(); err == nil {
+			r.fraction(r.name(key), f)
+		}
+	case map[string]any:
+		r.within(r.name(key), func() {
+			for k, inner := range v {
+				r.value(k, inner)
+			}
+		})
+	case []any:
+	default:
+		if text, err := json.Marshal(v); err == nil {
+			r.fromJSON(key, text)
+		}
+	}
+}
+
+// fromJSON takes any other value by way of what it is at /debug/vars.
+func (r *reader) fromJSON(key string, text []byte) {
+	decoder := json.NewDecoder(strings.NewReader(string(text)))
+	decoder.UseNumber() // whole numbers above 2^53 stay exact
+	var value any
+	if decoder.Decode(&value) == nil {
+		r.value(key, value)
+	}
+}

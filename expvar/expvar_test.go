@@ -1,0 +1,160 @@
+package expvar
+
+import (
+	"expvar"
+	"fmt"
+	"math"
+	"net"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/runtimemetrics/runtimemetrics"
+)
+
+// text is a variable of a type that package expvar does not know.
+type text string
+
+func (t text) String() string { return string(t) }
+
+type stats struct {
+	Open  int     `json:"open"`
+	Ratio float64 `json:"ratio"`
+	Name  string  `json:"name"`
+}
+
+var (
+	requests = expvar.NewInt("test.requests")
+	load     = expvar.NewFloat("test.load")
+	codes    = expvar.NewMap("test.codes")
+)
+
+func init() {
+	requests.Set(9007199254740993)
+	load.Set(0.25)
+	codes.Add("200", 17)
+	codes.AddFloat("share", 0.5)
+	inner := new(expvar.Map).Init()
+	inner.Add("deep", -3)
+	codes.Set("inner", inner)
+	expvar.NewString("test.name").Set("web")
+	expvar.Publish("test.func.int", expvar.Func(func() any { return 7 }))
+	expvar.Publish("test.func.uint8", expvar.Func(func() any { return uint8(8) }))
+	expvar.Publish("test.func.nil", expvar.Func(func() any { return nil }))
+	expvar.Publish("test.func.bool", expvar.Func(func() any { return true }))
+	expvar.Publish("test.func.nan", expvar.Func(func() any { return math.NaN() }))
+	expvar.Publish("test.func.map", expvar.Func(func() any { return map[string]int{"a": 1, "b": 2} }))
+	expvar.Publish("test.func.struct", expvar.Func(func() any { return stats{3, 0.75, "pool"} }))
+	expvar.Publish("test.func.list", expvar.Func(func() any { return []int{1, 2} }))
+	expvar.Publish("test.func.channel", expvar.Func(func() any { return make(chan int) }))
+	expvar.Publish("test.text", text(`{"n": 9007199254740993, "x": [1], "s": "t", "o": {"f": 1.5e2}}`))
+	expvar.Publish("test.garbage", text(`{"n":`))
+	expvar.Publish("test.empty", text(""))
+}
+
+func collect(r *reader) map[string]string {
+	got := map[string]string{}
+	r.collect(
+		func(name string, value int64) { got[name] = fmt.Sprint(value) },
+		func(name string, value float64) { got[name] = fmt.Sprint(value) })
+	return got
+}
+
+func TestEveryNumberIsAGauge(t *testing.T) {
+	want := map[string]string{
+		"expvar.test.requests":          "9007199254740993",
+		"expvar.test.load":              "0.25",
+		"expvar.test.codes.200":         "17",
+		"expvar.test.codes.share":       "0.5",
+		"expvar.test.codes.inner.deep":  "-3",
+		"expvar.test.func.int":          "7",
+		"expvar.test.func.uint8":        "8",
+		"expvar.test.func.nan":          "NaN", // which the root package does not send
+		"expvar.test.func.map.a":        "1",
+		"expvar.test.func.map.b":        "2",
+		"expvar.test.func.struct.open":  "3",
+		"expvar.test.func.struct.ratio": "0.75",
+		"expvar.test.text.n":            "9007199254740993",
+		"expvar.test.text.o.f":          "150",
+	}
+	r := newReader()
+	for tick := 0; tick < 2; tick++ {
+		if got := collect(r); !reflect.DeepEqual(got, want) {
+			t.Errorf("tick %d:\ngot  %v\nwant %v", tick, got, want)
+		}
+	}
+}
+
+func TestNewVariablesAppearByThemselves(t *testing.T) {
+	r := newReader()
+	collect(r)
+	m := expvar.Get("test.codes").(*expvar.Map)
+	m.Add("503", 1)
+	defer m.Delete("503")
+	if got := collect(r)["expvar.test.codes.503"]; got != "1" {
+		t.Errorf("a new key of a map has value %q", got)
+	}
+}
+
+func TestNamesDoNotFillMemory(t *testing.T) {
+	r := newReader()
+	for i := 0; i < 3*maxNames; i++ {
+		r.prefix = "expvar"
+		r.name(fmt.Sprint(i))
+	}
+	if len(r.names) > maxNames {
+		t.Errorf("%d names are kept", len(r.names))
+	}
+}
+
+func TestOwnTypesAllocateNothing(t *testing.T) {
+	m := new(expvar.Map).Init()
+	m.Add("a", 1)
+	m.AddFloat("b", 2)
+	n := new(expvar.Int)
+	r := newReader()
+	r.gauge, r.fraction, r.prefix = func(string, int64) {}, func(string, float64) {}, "expvar"
+	tick := func() {
+		r.variable(expvar.KeyValue{Key: "m", Value: m})
+		r.variable(expvar.KeyValue{Key: "n", Value: n})
+	}
+	tick()
+	if n := testing.AllocsPerRun(100, tick); n != 0 {
+		t.Errorf("%v allocations per tick", n)
+	}
+}
+
+// TestExpvarsArriveAtStatsD goes the whole way.
+func TestExpvarsArriveAtStatsD(t *testing.T) {
+	server, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	err = runtimemetrics.Start(runtimemetrics.Config{
+		StatsD: server.LocalAddr().String(), Prefix: "p", Pause: time.Hour, DisableCPU: true, DisableMem: true, Logf: t.Logf,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer runtimemetrics.Stop()
+	server.SetReadDeadline(time.Now().Add(10 * time.Second))
+	buf := make([]byte, 1<<16)
+	n, _, err := server.ReadFrom(buf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := string(buf[:n])
+	for _, want := range []string{
+		"p.expvar.test.load:0.25|g\n", "p.expvar.test.requests:9007199254740993|g",
+		"p.expvar.test.codes.inner.deep:0|g\np.expvar.test.codes.inner.deep:-3|g\n",
+	} {
+		if !strings.Contains(got+"\n", want) {
+			t.Errorf("%q is not in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "NaN") || strings.Contains(got, "memstats") || strings.Contains(got, "cmdline") {
+		t.Errorf("what should not be sent is there:\n%s", got)
+	}
+}
