@@ -89,6 +89,8 @@
 // dropped, and the hint after a minute.
 package runtimemetrics
 
+//go:generate go run ./internal/gendoc
+
 import (
 	"errors"
 	"flag"

@@ -4,8 +4,9 @@
 //
 //	import _ "github.com/runtimemetrics/runtimemetrics/process"
 //
-// There is nothing to call and nothing to configure. What the machine does not
-// tell is left out: no cgroup, no cgroup gauges.
+// There is nothing to configure, and nothing to call but for a description of
+// the gauges. What the machine does not tell is left out: no cgroup, no cgroup
+// gauges.
 //
 // # Gauges
 //
@@ -65,6 +66,7 @@ import (
 	"sync"
 
 	"github.com/runtimemetrics/runtimemetrics"
+	"github.com/runtimemetrics/runtimemetrics/collector"
 )
 
 func init() {
@@ -185,6 +187,19 @@ var catalogue = [...]struct {
 	ioPressure: {"cgroup.pressure.io.some.ns", "nanoseconds", cumulative,
 		"the same for a disk",
 		"io.pressure, v2 only", ""},
+}
+
+// Gauges describes the gauges, in the order in which they are published. Not all
+// of them exist on every machine.
+func Gauges() []collector.Gauge {
+	gauges := make([]collector.Gauge, len(catalogue))
+	for i, g := range catalogue {
+		gauges[i] = collector.Gauge{Name: g.name, Unit: g.unit, Source: g.linux, Help: g.help}
+		if g.kind == cumulative {
+			gauges[i].Kind = collector.Cumulative
+		}
+	}
+	return gauges
 }
 
 func cumulativeNames() []string {
