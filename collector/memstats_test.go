@@ -325,3 +325,42 @@ func BenchmarkCollect(b *testing.B) {
 		})
 	}
 }
+
+// TestTheLagIsOnTheLowSide holds what the documentation says of reading without
+// stopping the world: the figures of objects are never too high, and a cycle
+// sets them right.
+func TestTheLagIsOnTheLowSide(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	samples, m := newMemSamples(), new(memStats)
+	metrics.Read(samples)
+	keep := make([]*[64]byte, 10_000)
+	for i := range keep {
+		keep[i] = new([64]byte)
+	}
+	var exact runtime.MemStats
+	metrics.Read(samples)
+	m.fill(samples)
+	runtime.ReadMemStats(&exact)
+	t.Logf("HeapAlloc %d, exactly %d; Mallocs %d, exactly %d", m.HeapAlloc, exact.HeapAlloc, m.Mallocs, exact.Mallocs)
+	if m.HeapAlloc > exact.HeapAlloc || m.TotalAlloc > exact.TotalAlloc || m.Mallocs > exact.Mallocs || m.Frees > exact.Frees {
+		t.Errorf("a figure is above the exact one: %+v", m.MemStats)
+	}
+	runtime.KeepAlive(keep)
+}
+
+func TestProcessorsMayComeAndGo(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	var r recorder
+	c := New(r.gauge)
+	c.Runtime = []string{"all"}
+	for _, n := range []int{1, 16, 2, 64, 3} {
+		runtime.GOMAXPROCS(n)
+		c.Collect()
+		if got := r.last["runtime.sched.gomaxprocs"]; got != uint64(n) {
+			t.Errorf("runtime.sched.gomaxprocs = %d, want %d", got, n)
+		}
+		if got := r.last["mem.stack.mcache_inuse"]; got == 0 {
+			t.Errorf("mem.stack.mcache_inuse = 0 with %d processors", n)
+		}
+	}
+}
