@@ -78,7 +78,7 @@ func (r *run) main() {
 		if v := recover(); v != nil {
 			// A fault of this library is no reason to end the service.
 			r.log("internal error: %v; nothing is published any more", v)
-			r.returned = true
+			r.locked(func() { r.announced = false }) // a last datagram might meet the same fault
 			defer r.print()
 		} else if !r.returned {
 			go r.main()

@@ -68,6 +68,29 @@ func TestAPrefixWithLittleRoomMakesTwoDatagrams(t *testing.T) {
 	}
 }
 
+// TestThePackagesFunctions goes through the functions that a program calls; the
+// other tests work on a publisher of their own.
+func TestThePackagesFunctions(t *testing.T) {
+	server := listen(t, "127.0.0.1:0")
+	unregister := Register(func(gauge func(string, int64)) { gauge("queue.depth", 17) })
+	defer unregister()
+	cfg := Config{StatsD: server.LocalAddr().String(), Prefix: "p", Pause: time.Hour, Logf: t.Logf}
+	if err := Start(cfg); err != nil {
+		t.Fatal(err)
+	}
+	defer Stop()
+	if err := Start(cfg); err == nil {
+		t.Error("a second Start succeeded")
+	}
+	if got := receive(t, server); !strings.HasSuffix(got, "\np.queue.depth:17|g") {
+		t.Errorf("received %q", got)
+	}
+	Stop()
+	if got := receive(t, server); !strings.HasSuffix(got, "\np.queue.depth:0|g") {
+		t.Errorf("received %q after Stop", got)
+	}
+}
+
 func TestGroupsAreTurnedOff(t *testing.T) {
 	for name, tt := range map[string]struct {
 		cfg  Config

@@ -751,6 +751,29 @@ func TestALogfThatPanicsHurtsNothing(t *testing.T) {
 	})
 }
 
+func TestAFaultOfTheLibraryIsNotTheServices(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		s.begin(t, Config{Pause: time.Second})
+		time.Sleep(10 * time.Second)
+		s.set(func() { s.writeErr = func(string) error { panic("a fault") } })
+		time.Sleep(10 * time.Second)
+		expectLogs(t, s, "publishing", "internal error: a fault; nothing is published any more")
+		if !s.life().isDone() || s.sockets() != 0 {
+			t.Error("a goroutine or a socket remains")
+		}
+		s.set(func() { s.writeErr = nil })
+		s.stopByHand()
+		s.begin(t, Config{Pause: time.Second})
+		before := len(s.sent())
+		time.Sleep(time.Second)
+		if len(s.sent()) == before {
+			t.Error("nothing is published after a new Start")
+		}
+		s.stopByHand()
+	})
+}
+
 func TestADroppedRunNeverMeetsTheNextOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService()
