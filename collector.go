@@ -20,9 +20,10 @@ const (
 	// the last one they count as settled.
 	quiet = 50 * time.Millisecond
 
-	// A program that never parses flags starts to publish this long after
-	// init if RUNTIMEMETRICS_STATSD is set.
-	envStart = 5 * time.Second
+	// A program that never calls flag.Parse starts to publish this long after
+	// init if RUNTIMEMETRICS_STATSD is set, or after one of the flags was set:
+	// cobra sets flags without telling package flag.
+	unparsedStart = 5 * time.Second
 
 	// A program in which nothing has started is told how after this long.
 	hintAfter = time.Minute
@@ -128,7 +129,9 @@ func (r *run) await() bool {
 			if now.Sub(parsed) >= quiet && r.pub.opts.sinceSet() >= quiet {
 				return true
 			}
-		case r.pub.opts.statsdFromEnv && now.Sub(begun) >= envStart:
+		case r.pub.opts.statsdFromEnv && now.Sub(begun) >= unparsedStart:
+			return true
+		case r.pub.opts.everSet() && r.pub.opts.sinceSet() >= unparsedStart:
 			return true
 		case !hinted && now.Sub(begun) >= hintAfter:
 			hinted = true

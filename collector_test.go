@@ -1,6 +1,7 @@
 package runtimemetrics
 
 import (
+	"flag"
 	"net"
 	"regexp"
 	"runtime"
@@ -88,6 +89,21 @@ func TestThePackagesFunctions(t *testing.T) {
 	Stop()
 	if got := receive(t, server); !strings.HasSuffix(got, "\np.queue.depth:0|g") {
 		t.Errorf("received %q after Stop", got)
+	}
+}
+
+func TestFlagsParsedIsFlagParsed(t *testing.T) {
+	if !parsedKnown {
+		t.Error("package flag keeps elsewhere whether flags were parsed: under -race, a build without inlining will report a data race")
+	}
+	defer func(old *flag.FlagSet) { flag.CommandLine = old }(flag.CommandLine)
+	flag.CommandLine = flag.NewFlagSet("service", flag.ContinueOnError)
+	if flagsParsed() {
+		t.Error("parsed before Parse")
+	}
+	flag.CommandLine.Parse(nil)
+	if !flagsParsed() {
+		t.Error("not parsed after Parse")
 	}
 }
 

@@ -186,6 +186,13 @@ func (o *options) sinceSet() time.Duration {
 	return time.Since(o.lastSet)
 }
 
+// everSet tells whether a flag was ever set.
+func (o *options) everSet() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.lastSet.IsZero()
+}
+
 // takeNotes returns the lines to log, once.
 func (o *options) takeNotes() []string {
 	o.mu.Lock()

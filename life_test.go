@@ -157,6 +157,25 @@ func TestTheEnvironmentAloneStartsAProgramThatNeverParses(t *testing.T) {
 	})
 }
 
+func TestAFlagThatIsSetStartsAProgramThatNeverParses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		s.auto()
+		time.Sleep(10 * time.Second)
+		s.opts.statsd.Set("10.0.0.1") // as cobra does
+		set := time.Now()
+		time.Sleep(time.Second)
+		s.opts.prefix.Set("cobra")
+		time.Sleep(10 * time.Second)
+		s.stopByHand()
+		sent := s.sent()
+		if len(sent) == 0 || sent[0].at.Sub(set) < 6*time.Second || sent[0].at.Sub(set) > 6100*time.Millisecond || !strings.HasPrefix(sent[0].text, "cobra.") {
+			t.Errorf("sent %v", sent)
+		}
+		expectLogs(t, s, "publishing 27 gauges")
+	})
+}
+
 func TestAProgramInWhichNothingStartsIsToldOnceHow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService("RUNTIMEMETRICS_PAUSE", "x")

@@ -56,12 +56,13 @@
 // # When publishing starts
 //
 //   - A program that parses its flags with package flag: within 100 ms of
-//     flag.Parse. A flag that is set later is in force soon after, so pflag and
-//     cobra work too, given AddGoFlagSet(flag.CommandLine).
+//     flag.Parse. A flag that is set later is in force soon after, so pflag works
+//     too, given AddGoFlagSet(flag.CommandLine).
 //   - A program that configures itself: at [Start], whose Config stands above
 //     flags and environment. Without Start's fields, those hold.
-//   - A program that never parses flags: 5 seconds after its start, if
-//     RUNTIMEMETRICS_STATSD is set.
+//   - A program in which flag.Parse is never called: 5 seconds after its start, if
+//     RUNTIMEMETRICS_STATSD is set, or 5 seconds after one of the flags was set.
+//     The commands of cobra are such programs, for all their AddGoFlagSet.
 //   - A test binary: never, but by Start. No goroutine is there either.
 //
 // A program in which none of this has happened after a minute gets one log line
@@ -96,10 +97,12 @@ import (
 	"flag"
 	"log"
 	"os"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/runtimemetrics/runtimemetrics/internal/registry"
 )
@@ -191,13 +194,25 @@ func newPublisher(lookupEnv func(string) (string, bool)) *publisher {
 	return &publisher{opts: newOptions(lookupEnv), parsed: flagsParsed, host: realHost, net: realNet}
 }
 
-// flagsParsed tells whether the program has called flag.Parse. It reads, from
-// another goroutine, what flag.Parse writes; there is no way to do that without
-// a data race, and none of it matters: at worst, the answer comes a poll later.
-// Values are read through option, which is guarded.
+// parsedOffset is where package flag keeps whether a set of flags was parsed.
+var parsedOffset, parsedKnown = func() (uintptr, bool) {
+	field, ok := reflect.TypeOf(flag.FlagSet{}).FieldByName("parsed")
+	return field.Offset, ok && field.Type.Kind() == reflect.Bool
+}()
+
+// flagsParsed is flag.Parsed without a report of the race detector. There is no
+// way to ask from another goroutine that is not a data race, and none of it
+// matters: at worst, the answer comes a poll later, and values are read through
+// option, which is guarded. Calling flag.Parsed would do if it were inlined
+// here, which a build for a debugger does not do.
 //
 //go:norace
-func flagsParsed() bool { return flag.Parsed() }
+func flagsParsed() bool {
+	if !parsedKnown {
+		return flag.Parsed()
+	}
+	return *(*bool)(unsafe.Add(unsafe.Pointer(flag.CommandLine), parsedOffset))
+}
 
 // spawn starts a run.
 func (p *publisher) spawn(cfg Config, auto bool) {
