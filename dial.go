@@ -90,18 +90,19 @@ func parseAddress(text string) (address, error) {
 	if err != nil || n == 0 {
 		return wrong(fmt.Sprintf("port %q is not a number from 1 to 65535", port))
 	}
-	if _, err := netip.ParseAddr(host); err != nil {
-		if host == "" {
-			return wrong("the host is missing")
+	name := host
+	if ip, err := netip.ParseAddr(host); err == nil {
+		name = ip.Zone() // all else of an IP address has been checked
+	} else if host == "" {
+		return wrong("the host is missing")
+	}
+	for _, c := range name {
+		if !safeRune(c) {
+			return wrong(fmt.Sprintf("host %q must not hold %q", host, c))
 		}
-		for _, c := range host {
-			if !safeRune(c) {
-				return wrong(fmt.Sprintf("host %q must not hold %q", host, c))
-			}
-		}
-		if len(host) > 253 { // RFC 1035, without the final dot
-			return wrong("the host is longer than 253 bytes")
-		}
+	}
+	if len(name) > 253 { // RFC 1035, without the final dot
+		return wrong("the host is longer than 253 bytes")
 	}
 	return address{network: "udp", host: host, port: uint16(n)}, nil
 }

@@ -120,23 +120,23 @@ func matches(pattern, metric string) bool {
 }
 
 // glob tells whether name matches pattern, in which '*' stands for any text,
-// slashes included.
+// slashes included. What stands between two stars is looked for from the left,
+// once, so that many stars cost no more than a few.
 func glob(pattern, name string) bool {
 	head, rest, star := strings.Cut(pattern, "*")
 	if !star {
 		return name == pattern
 	}
-	if !strings.HasPrefix(name, head) {
-		return false
-	}
-	for name = name[len(head):]; ; name = name[1:] {
-		if glob(rest, name) {
-			return true
+	name, ok := strings.CutPrefix(name, head)
+	for ok {
+		middle, more, star := strings.Cut(rest, "*")
+		if !star {
+			return strings.HasSuffix(name, rest)
 		}
-		if name == "" {
-			return false
-		}
+		_, name, ok = strings.Cut(name, middle)
+		rest = more
 	}
+	return false
 }
 
 // runtimeMetric is a metric of package runtime/metrics that is collected.
