@@ -1,0 +1,111 @@
+// Package cost counts what a tick costs: stop-the-world events and heap
+// allocations, never time. Each count is taken in a process of its own, without
+// the race detector, which allocates and makes sync.Pool forget.
+package cost
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/runtimemetrics/runtimemetrics/tests/internal/harness"
+)
+
+func TestMain(m *testing.M) { os.Exit(harness.Run(m)) }
+
+func TestAThousandTicksOfTheCollector(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		// 27 gauges, for the first tick and twice a thousand.
+		{"do not stop the world and allocate nothing", nil, "gauges 54027 stops 0 allocations 0"},
+		{"nor with more garbage collections behind them than the runtime remembers", []string{"-collections=300"}, "gauges 54027 stops 0 allocations 0"},
+		{"stop the world once each in exact mode, and allocate nothing", []string{"-exact"}, "gauges 54027 stops 1000 allocations 0"},
+		{"the same with a long history", []string{"-exact", "-collections=300"}, "gauges 54027 stops 1000 allocations 0"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := harness.Host{Program: "costcollector", Args: test.args}.Start(t)
+			p.End()
+			got := strings.Join(p.Stdout(), "\n")
+			t.Log(got)
+			if got != test.want {
+				t.Errorf("the program counted %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// counted runs the library in a process and returns what each tick cost, in
+// growing order.
+func counted(t *testing.T, args ...string) []int {
+	t.Helper()
+	s := harness.ListenUDP(t)
+	p := harness.Host{
+		Program: "costroot",
+		Args:    append([]string{"--statsd=" + s.Addr(), "--metric-prefix=go.cost", "--pause=100ms"}, args...),
+		// The StatsD client keeps a buffer per processor; a goroutine that moves
+		// to another one for the first time would be a count of the scheduler's.
+		Env: []string{"GOMAXPROCS=1"},
+	}.Start(t)
+	p.End()
+	var counts []int
+	for _, line := range p.Stdout() {
+		n, err := strconv.Atoi(line)
+		if err != nil {
+			t.Fatalf("the program printed %q", line)
+		}
+		counts = append(counts, n)
+	}
+	if len(counts) == 0 {
+		t.Fatal("the program printed nothing")
+	}
+	slices.Sort(counts)
+	t.Log("counted in each tick:", counts)
+	return counts
+}
+
+func TestWholeTicks(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name string
+		args []string
+		want int
+	}{
+		{"do not stop the world", []string{"-count=stops"}, 0},
+		{"stop the world once in exact mode", []string{"-count=stops", "--metric-exact"}, 1},
+		{"allocate nothing", []string{"-count=allocations"}, 0},
+		{"allocate nothing with a long history", []string{"-count=allocations", "-collections=300"}, 0},
+		{"allocate nothing in exact mode", []string{"-count=allocations", "--metric-exact"}, 0},
+		{"allocate nothing when a tick is two datagrams", []string{"-count=allocations", "--metric-packet-size=1000"}, 0},
+		{"allocate nothing with a long prefix", []string{"-count=allocations", "--metric-prefix=" + strings.Repeat("x", 128)}, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			counts := counted(t, test.args...)
+			if total := sum(counts); total != test.want*len(counts) {
+				t.Errorf("%d ticks cost %d in all, want %d each", len(counts), total, test.want)
+			}
+		})
+	}
+}
+
+func TestATickAfterGarbageCollectionsAllocatesLittle(t *testing.T) {
+	t.Parallel()
+	counts := counted(t, "-count=allocations", "-between=2")
+	// Two collections empty a sync.Pool.
+	if most := counts[len(counts)-1]; most > 4 {
+		t.Errorf("a tick allocated %d times, want at most 4", most)
+	}
+}
+
+func sum(counts []int) (total int) {
+	for _, n := range counts {
+		total += n
+	}
+	return total
+}

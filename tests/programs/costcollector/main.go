@@ -1,0 +1,58 @@
+// Costcollector counts what ticks of the collector cost, in a process that does
+// nothing else: stop-the-world events and heap allocations.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+
+	"github.com/runtimemetrics/runtimemetrics/collector"
+)
+
+func main() {
+	exact := flag.Bool("exact", false, "read memory exactly")
+	collections := flag.Int("collections", 0, "garbage collections before the first tick")
+	ticks := flag.Int("ticks", 1000, "number of ticks")
+	flag.Parse()
+
+	for range *collections {
+		runtime.GC()
+	}
+	debug.SetGCPercent(-1)
+	gauges := 0
+	c := collector.New(func(string, uint64) { gauges++ })
+	c.Exact = *exact
+	c.Collect() // the first one sets up what the others use
+
+	before := stops()
+	for range *ticks {
+		c.Collect()
+	}
+	stopped := stops() - before
+
+	// Apart from the stops, since ReadMemStats is one itself.
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	allocations := m.Mallocs
+	for range *ticks {
+		c.Collect()
+	}
+	runtime.ReadMemStats(&m)
+	allocations = m.Mallocs - allocations
+	fmt.Println("gauges", gauges, "stops", stopped, "allocations", allocations)
+}
+
+var sample = []metrics.Sample{{Name: "/sched/pauses/total/other:seconds"}}
+
+// stops returns how often the world was stopped for anything but garbage
+// collection.
+func stops() (n uint64) {
+	metrics.Read(sample)
+	for _, count := range sample[0].Value.Float64Histogram().Counts {
+		n += count
+	}
+	return n
+}
