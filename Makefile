@@ -1,69 +1,89 @@
 # make demo    StatsD, Graphite and a file server that pushes to them, running
 # make test    everything that CI runs; installs what it needs first
-# make check   the same without installing anything and without the servers
+# make check   the same without installing anything: what is missing is skipped
 # make bench   BenchmarkTick: a whole tick, through a real socket
 # make fuzz    each fuzz target for FUZZTIME
-# make soak    SOAK long against a StatsD that is killed and restarted
+# make soak    SOAK long against servers and resolvers that fail at random
+# make live    the page with the curves
 
 SHELL    := bash
 GO       ?= go
 TOOL      = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
-MODULES   = . tests examples/live
 OLDEST   := go1.21.13
-FUZZTIME ?= 10s
+FUZZTIME ?= 1m
 SOAK     ?= 1h
 
-.PHONY: test check demo bench fuzz soak deps lint unit oldest cross modules e2e vuln
+# Modules of their own keep the library's go.mod bare.
+MODULES  := . tests examples/live
+INTEROP  := tests/interop tests/interop/otel tests/interop/telegraf
 
-test: deps check e2e
+# Where examples/graphite/up installs StatsD.
+export STATSD_JS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/runtimemetrics-statsd-0.9.0/node_modules/statsd/stats.js
 
-check: lint unit oldest cross modules vuln
+.PHONY: test check demo live bench fuzz soak deps lint unit oldest cross modules interop vuln
+
+# Not to be skipped, once deps has installed what it takes.
+test: export RUNTIMEMETRICS_E2E = required
+test: deps check
+	$(MAKE) fuzz FUZZTIME=3s
+	$(MAKE) soak SOAK=1m
+
+check: lint unit oldest cross modules interop vuln
 
 demo:
 	examples/graphite/up
 
+live:
+	$(GO) -C examples/live run .
+
 bench:
-	$(GO) test -run='^$$' -bench=. -count=5 . ./collector
+	$(GO) test -run='^$$' -bench=. -count=5 . ./collector ./process
 
 # What the tests need beside Go: StatsD, Graphite and a browser.
 deps:
 	examples/graphite/up --install
-	command -v chromium >/dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium; }
+	tests/interop/install
+	command -v chromium >/dev/null || { $(if $(filter-out 0,$(shell id -u)),sudo) apt-get update && \
+		$(if $(filter-out 0,$(shell id -u)),sudo) apt-get install -y --no-install-recommends chromium; }
 
 lint:
-	test -z "$$(gofmt -s -l $$(git ls-files '*.go'))"
+	@echo gofmt -s; test -z "$$(gofmt -s -l $$(git ls-files '*.go') | tee /dev/stderr)"
 	$(GO) mod tidy -diff
+	$(GO) run ./internal/gendoc -check
 	set -e; for m in $(MODULES); do (cd $$m && $(GO) vet ./... && $(TOOL) staticcheck ./...); done
 
 unit:
 	$(GO) test -race ./...
-	$(GO) test ./... # what -race would disturb: counts of allocations
+	@# What -race would disturb: counts of allocations.
+	$(GO) test . ./collector ./process ./expvar
 	$(GO) test -tags runtimemetrics_noflags .
 
-# The oldest Go that go.mod names, where the toolchain can be had.
+# The oldest Go that go.mod names, where its toolchain can be had.
 oldest:
 	@if GOTOOLCHAIN=$(OLDEST) $(GO) version >/dev/null 2>&1; then \
-		echo "GOTOOLCHAIN=$(OLDEST) $(GO) test . ./collector/..."; GOTOOLCHAIN=$(OLDEST) $(GO) test . ./collector/...; \
+		echo "$(OLDEST) test . ./collector ./process ./expvar"; \
+		GOTOOLCHAIN=$(OLDEST) $(GO) test . ./collector ./process ./expvar; \
 	else echo "SKIPPED: $(OLDEST) cannot be had here"; fi
 
+# Go has no darwin/386.
 cross:
-	set -e; for target in {linux,darwin,windows}/{amd64,arm64,386} freebsd/amd64; do \
-		[ $$target = darwin/386 ] && continue; \
-		echo "vet $$target"; CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) vet ./...; done
+	set -e; for target in linux/{amd64,arm64,386} darwin/{amd64,arm64} windows/{amd64,arm64,386} freebsd/amd64; do \
+		echo "vet $$target"; CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) vet . ./collector ./process ./expvar; done
 
 modules:
 	set -e; for m in $(filter-out .,$(MODULES)); do (cd $$m && $(GO) test -race ./...); done
 
-e2e:
-	RUNTIMEMETRICS_E2E=required $(GO) test -race -count=1 -v -run . ./examples/graphite
-	cd examples/live && RUNTIMEMETRICS_E2E=required $(GO) test -race -count=1 ./...
+# Other people's servers, which take long to build; more so with -race.
+interop:
+	set -e; for m in $(INTEROP); do (cd $$m && $(GO) vet ./... && $(GO) test -count=1 -v ./... | grep -v '^=== '); done
 
 vuln:
 	@$(TOOL) govulncheck ./... || { [ $$? = 1 ] && echo "SKIPPED: the vulnerability database cannot be had here"; }
 
 fuzz:
-	set -e; for f in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\).*/\1/p' *_test.go); do \
-		$(GO) test -run='^$$' -fuzz="^$$f$$" -fuzztime=$(FUZZTIME) .; done
+	set -e; for target in .:Fuzz{Address,Prefix,Pause,Tags,Pack} ./collector:FuzzPatterns ./process:Fuzz{Numbers,Places} tests:FuzzPackets; do \
+		dir=. package=$${target%:*}; [ $$package != tests ] || dir=tests package=./packets; \
+		(cd $$dir && $(GO) test -run='^$$' -fuzz="^$${target#*:}$$" -fuzztime=$(FUZZTIME) $$package); done
 
 soak:
 	cd tests && SOAK=$(SOAK) $(GO) test -count=1 -v -timeout 0 ./soak

@@ -732,7 +732,7 @@ func TestHowLateATickComesIsMeasured(t *testing.T) {
 			late = append(late, values(d.text)["p.runtimemetrics.late.ns"])
 		}
 		// The second tick was due at some part of the first ten seconds.
-		second, _ := strconv.Atoi(late[1])
+		second, _ := strconv.ParseInt(late[1], 10, 64)
 		if late[0] != "0" || second < 7e6 || second > 10_007_000_000 || late[2] != "0" {
 			t.Errorf("late by %v", late)
 		}

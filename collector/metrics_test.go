@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -234,20 +235,15 @@ func TestStalledGoroutinesShow(t *testing.T) {
 	c.Collect()
 	over := r.last[name+".over_10ms"]
 	for deadline := time.Now().Add(20 * time.Second); ; {
-		stop := make(chan struct{})
+		stop := new(atomic.Bool)
 		for i := 0; i < 4*runtime.GOMAXPROCS(0); i++ {
 			go func() {
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-					}
+				for !stop.Load() {
 				}
 			}()
 		}
 		time.Sleep(200 * time.Millisecond)
-		close(stop)
+		stop.Store(true)
 		c.Collect()
 		if r.last[name+".over_10ms"] > over && r.last[name+".p99"] > uint64(time.Millisecond) {
 			return
