@@ -118,6 +118,15 @@ func init() {
 	registry.Register = func(collect registry.Source, cumulative func(string) bool) func() {
 		return std.sources.add(newSource(collect, collect, cumulative))
 	}
+	registry.NewTick = func(lookupEnv func(string) (string, bool)) (tick, end func()) {
+		p := newPublisher(lookupEnv)
+		for _, s := range std.sources.get() {
+			p.sources.add(s)
+		}
+		r := p.newRun(Config{}, false)
+		r.publish()
+		return r.tick, r.end
+	}
 	if defineFlags {
 		std.opts.register(flag.CommandLine)
 	}

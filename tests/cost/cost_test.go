@@ -4,6 +4,7 @@
 package cost
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -92,6 +93,35 @@ func TestWholeTicks(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAThousandWholeTicks reports how the two compare in time, and asserts what
+// can be counted.
+func TestAThousandWholeTicks(t *testing.T) {
+	t.Parallel()
+	var ns [2]int
+	for i, program := range []string{"costthe27", "costall"} {
+		p := harness.Host{Program: program, Env: []string{"GOMAXPROCS=1"}}.Start(t)
+		p.End()
+		line := strings.Join(p.Stdout(), "\n")
+		t.Log(program, line)
+		var lines, datagrams, bytes, stops, allocations int
+		_, err := fmt.Sscanf(line, "lines %d datagrams %d bytes %d stops %d allocations %d ns %d", &lines, &datagrams, &bytes, &stops, &allocations, &ns[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The runtime may allocate for itself, once in a while.
+		if stops != 0 || allocations > 10 {
+			t.Errorf("%s: a thousand ticks stopped the world %d times and allocated %d times", program, stops, allocations)
+		}
+		if most := bytes/1300 + 1; datagrams > most {
+			t.Errorf("%s: %d bytes in %d datagrams, want at most %d", program, bytes, datagrams, most)
+		}
+		if program == "costthe27" && (lines != 27 || datagrams != 1) {
+			t.Errorf("%d gauges in %d datagrams, want 27 in 1", lines, datagrams)
+		}
+	}
+	t.Logf("a tick with everything takes %.1f times as long as one of the 27", float64(ns[1])/float64(ns[0]))
 }
 
 func TestATickAfterGarbageCollectionsAllocatesLittle(t *testing.T) {

@@ -1,0 +1,81 @@
+// Package ticks makes whole ticks, one after the other, through a real socket,
+// and counts what they cost, in a process that does nothing else.
+package ticks
+
+import (
+	"bytes"
+	"fmt"
+	"log"
+	"net"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+
+	"github.com/runtimemetrics/runtimemetrics/internal/registry"
+)
+
+// Count makes n ticks with the settings of env, by names of environment
+// variables, and prints what they cost.
+func Count(n int, env map[string]string) {
+	server, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	env["RUNTIMEMETRICS_STATSD"] = server.LocalAddr().String()
+	debug.SetGCPercent(-1)
+	tick, end := registry.NewTick(func(name string) (string, bool) {
+		text, ok := env[name]
+		return text, ok
+	})
+	defer end()
+
+	// What one tick sends. On loopback it is all there when tick returns.
+	buf := make([]byte, 1<<16)
+	drain := func() (datagrams, lines, size int) {
+		for {
+			server.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+			n, err := server.Read(buf)
+			if err != nil {
+				return datagrams, lines, size
+			}
+			datagrams++
+			lines += bytes.Count(buf[:n], []byte{'\n'}) + 1
+			size += n
+		}
+	}
+	tick()
+	drain()
+	tick()
+	datagrams, lines, size := drain()
+
+	// Nobody reads from here on: the kernel drops what the socket has no room
+	// for, at the same price for the sender.
+	stopped := stops()
+	for range n {
+		tick()
+	}
+	stopped = stops() - stopped
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	allocations := m.Mallocs
+	began := time.Now()
+	for range n {
+		tick()
+	}
+	took := time.Since(began)
+	runtime.ReadMemStats(&m)
+	fmt.Println("lines", lines, "datagrams", datagrams, "bytes", size, "stops", stopped, "allocations", m.Mallocs-allocations, "ns", int(took)/n)
+}
+
+var sample = []metrics.Sample{{Name: "/sched/pauses/total/other:seconds"}}
+
+// stops returns how often the world was stopped for anything but garbage
+// collection.
+func stops() (n uint64) {
+	metrics.Read(sample)
+	for _, count := range sample[0].Value.Float64Histogram().Counts {
+		n += count
+	}
+	return n
+}
