@@ -14,7 +14,7 @@ FUZZTIME ?= 1m
 SOAK     ?= 1h
 
 # Modules of their own keep the library's go.mod bare.
-MODULES  := . tests examples/live
+MODULES  := . tests examples/live examples/containers
 INTEROP  := tests/interop tests/interop/otel tests/interop/telegraf
 
 # Where examples/graphite/up installs StatsD.
@@ -50,6 +50,7 @@ lint:
 	@echo gofmt -s; test -z "$$(gofmt -s -l $$(git ls-files '*.go') | tee /dev/stderr)"
 	$(GO) mod tidy -diff
 	$(GO) run ./internal/gendoc -check
+	$(GO) -C dashboards run . -check
 	set -e; for m in $(MODULES); do (cd $$m && $(GO) vet ./... && $(TOOL) staticcheck ./...); done
 
 unit:

@@ -1,5 +1,5 @@
-// Load asks a file server for its directory at a rate that rises and falls, so
-// that its garbage collections come at a changing rate and a graph of them
+// Load asks file servers for their directory at a rate that rises and falls, so
+// that their garbage collections come at a changing rate and a graph of them
 // shows a curve. It ends when it is told to by a signal.
 package main
 
@@ -20,8 +20,9 @@ const (
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: load URL")
+	urls := os.Args[1:]
+	if len(urls) == 0 {
+		fmt.Fprintln(os.Stderr, "usage: load URL...")
 		os.Exit(2)
 	}
 	client := &http.Client{Timeout: 5 * time.Second}
@@ -31,10 +32,12 @@ func main() {
 		phase := 2 * math.Pi * time.Since(start).Seconds() / period.Seconds()
 		rate := quietest + (busiest-quietest)*(1-math.Cos(phase))/2
 		for due += rate * step.Seconds(); due >= 1; due-- {
-			if err := get(client, os.Args[1]); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				time.Sleep(time.Second)
-				due = 0
+			for _, url := range urls {
+				if err := get(client, url); err != nil {
+					fmt.Fprintln(os.Stderr, err)
+					time.Sleep(time.Second)
+					due = 0
+				}
 			}
 		}
 	}

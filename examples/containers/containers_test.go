@@ -1,0 +1,606 @@
+//go:build linux
+
+// Package containers_test checks the files of this directory as far as that goes
+// without a container engine and without a cluster.
+package containers_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	"github.com/moby/patternmatcher"
+	"github.com/moby/patternmatcher/ignorefile"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kubejson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+)
+
+const root = "../.."
+
+// dockerfile returns the stages of the Dockerfile, read by the parser of docker
+// build.
+func dockerfile(t *testing.T) []instructions.Stage {
+	t.Helper()
+	text, err := os.Open("Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer text.Close()
+	parsed, err := parser.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, warning := range parsed.Warnings {
+		t.Errorf("Dockerfile: %s", warning.Short)
+	}
+	stages, _, err := instructions.Parse(parsed.AST, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stages
+}
+
+func TestDockerfile(t *testing.T) {
+	stages := dockerfile(t)
+	last := stages[len(stages)-1]
+	if last.BaseName != "scratch" {
+		t.Errorf("the image is built on %s, want scratch", last.BaseName)
+	}
+	got := map[string]string{}
+	for _, command := range last.Commands {
+		switch c := command.(type) {
+		case *instructions.UserCommand:
+			got["user"] = c.User
+		case *instructions.StopSignalCommand:
+			got["signal"] = c.Signal
+		case *instructions.ExposeCommand:
+			got["port"] = strings.Join(c.Ports, " ")
+		case *instructions.WorkdirCommand:
+			got["directory"] = c.Path
+		case *instructions.EntrypointCommand:
+			got["entrypoint"] = strings.Join(c.CmdLine, " ")
+			if c.PrependShell {
+				t.Error("the entry point wants a shell, and there is none")
+			}
+		}
+	}
+	want := map[string]string{
+		"user": "65532:65532", "signal": "SIGTERM", "port": "8000", "directory": "/srv", "entrypoint": "/program",
+	}
+	for name, value := range want {
+		if got[name] != value {
+			t.Errorf("%s is %q, want %q", name, got[name], value)
+		}
+	}
+}
+
+// build runs the go command of the Dockerfile on the files that docker build
+// would have, and returns the binary.
+func build(t *testing.T, program string) string {
+	t.Helper()
+	source := t.TempDir()
+	copyContext(t, source)
+	var line string
+	for _, command := range dockerfile(t)[0].Commands {
+		if run, ok := command.(*instructions.RunCommand); ok && strings.Contains(run.CmdLine[0], "go build") {
+			line = run.CmdLine[0]
+		}
+	}
+	const output = "-o /program "
+	if !strings.Contains(line, output) {
+		t.Fatalf("no 'go build %s' in the Dockerfile, but %q", output, line)
+	}
+	binary := filepath.Join(t.TempDir(), "program")
+	cmd := exec.Command("sh", "-c", strings.Replace(line, output, "-o "+binary+" ", 1))
+	cmd.Dir = source
+	cmd.Env = append(os.Environ(), "GOWORK=off", "PROGRAM="+program, "TARGETOS=linux", "TARGETARCH="+runtime.GOARCH)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", line, err, out)
+	}
+	return binary
+}
+
+// copyContext copies what Dockerfile.dockerignore leaves of the repository.
+func copyContext(t *testing.T, to string) {
+	t.Helper()
+	text, err := os.Open("Dockerfile.dockerignore")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer text.Close()
+	patterns, err := ignorefile.ReadAll(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	matcher, err := patternmatcher.New(patterns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		if name == ".git" {
+			return filepath.SkipDir
+		}
+		if !entry.Type().IsRegular() {
+			return nil
+		}
+		if ignored, err := matcher.MatchesOrParentMatches(name); err != nil || ignored {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, name)
+		if err := os.MkdirAll(filepath.Dir(target), 0o777); err != nil {
+			return err
+		}
+		return os.WriteFile(target, content, 0o666)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestBinary builds the programs as the Dockerfile does. What comes out must be
+// small, and need nothing but itself.
+func TestBinary(t *testing.T) {
+	for _, test := range []struct {
+		program string
+		exit    int // at SIGTERM
+	}{
+		// A program that does not care about signals is ended by Go, as process
+		// 1 too, which the kernel spares.
+		{"./examples/fileserver", 2},
+		{"./examples/graphite/service", 0},
+	} {
+		t.Run(filepath.Base(test.program), func(t *testing.T) {
+			binary := build(t, test.program)
+			info, err := os.Stat(binary)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%s has %d bytes, %.1f MB", test.program, info.Size(), float64(info.Size())/1e6)
+			if info.Size() > 10e6 {
+				t.Errorf("the binary has %d bytes", info.Size())
+			}
+			content, err := os.ReadFile(binary)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bytes.Contains(content, []byte("ld-linux")) {
+				t.Error("the binary wants a dynamic linker")
+			}
+			runAlone(t, binary, test.exit)
+		})
+	}
+}
+
+// runAlone starts a binary as the image would: alone in its file system, as
+// process 1, as nobody, configured by the environment, and ends it by the stop
+// signal.
+func runAlone(t *testing.T, binary string, exit int) {
+	if os.Getuid() != 0 {
+		t.Skip("to run the binary alone in a file system takes root")
+	}
+	image, err := os.MkdirTemp("", "image") // t.TempDir is closed to others
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(image) })
+	if err := errors.Join(
+		os.Chmod(image, 0o755),
+		os.Mkdir(filepath.Join(image, "srv"), 0o755),
+		os.WriteFile(filepath.Join(image, "srv/page.txt"), []byte("served\n"), 0o644),
+	); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(image, "program"), content, 0o755); err != nil {
+		t.Fatal(err)
+	}
+
+	statsd, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer statsd.Close()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+
+	var log bytes.Buffer
+	cmd := exec.Command("/program", "--addr="+addr)
+	cmd.Dir = "/srv"
+	cmd.Env = []string{
+		"RUNTIMEMETRICS_STATSD=" + statsd.LocalAddr().String(),
+		"RUNTIMEMETRICS_METRIC_PREFIX=go.container",
+		"RUNTIMEMETRICS_METRIC_RUNTIME=default",
+	}
+	cmd.Stderr = &log
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Chroot:     image,
+		Credential: &syscall.Credential{Uid: 65532, Gid: 65532},
+		Cloneflags: syscall.CLONE_NEWPID,
+		Pdeathsig:  syscall.SIGKILL,
+	}
+	// Pdeathsig goes by the thread.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := cmd.Start(); errors.Is(err, syscall.EPERM) {
+		t.Skipf("to run the binary alone in a file system: %v", err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		if t.Failed() {
+			t.Logf("the program says: %s", &log)
+		}
+	})
+
+	read := func(within time.Duration) string {
+		t.Helper()
+		packet := make([]byte, 65536)
+		statsd.SetReadDeadline(time.Now().Add(within))
+		n, _, err := statsd.ReadFrom(packet)
+		if err != nil {
+			t.Fatalf("no gauges: %v", err)
+		}
+		return string(packet[:n])
+	}
+	if first := read(10 * time.Second); !strings.HasPrefix(first, "go.container.cpu.goroutines:") {
+		t.Errorf("the first datagram is %.100q", first)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		response, err := http.Get("http://" + addr + "/page.txt")
+		if err == nil {
+			body, _ := io.ReadAll(response.Body)
+			response.Body.Close()
+			if string(body) != "served\n" {
+				t.Errorf("it serves %.100q", body)
+			}
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		var status *exec.ExitError
+		if err != nil && !errors.As(err, &status) {
+			t.Fatal(err)
+		}
+		if got := cmd.ProcessState.ExitCode(); got != exit {
+			t.Errorf("SIGTERM ends it with %v, want exit status %d", cmd.ProcessState, exit)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("SIGTERM does not end it")
+	}
+	if exit != 0 {
+		return
+	}
+	for { // its last word
+		if packet := read(5 * time.Second); strings.Contains("\n"+packet, "\ngo.container.cpu.goroutines:0|g") {
+			return
+		}
+	}
+}
+
+// TestCompose loads the file as docker compose does, schema and all, and looks
+// for every file that it names.
+func TestCompose(t *testing.T) {
+	options, err := cli.NewProjectOptions([]string{"compose.yaml"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	project, err := options.LoadProject(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, service := range project.Services {
+		if service.Build != nil {
+			if _, err := os.Stat(filepath.Join(service.Build.Context, service.Build.Dockerfile)); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			program := service.Build.Args["PROGRAM"]
+			if program == nil {
+				t.Errorf("%s: which PROGRAM?", name)
+			} else if _, err := os.Stat(filepath.Join(service.Build.Context, *program, "main.go")); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		for _, volume := range service.Volumes {
+			if volume.Type == types.VolumeTypeBind {
+				if _, err := os.Stat(volume.Source); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		}
+		for _, port := range service.Ports {
+			if port.HostIP != "127.0.0.1" {
+				t.Errorf("%s: port %s is open to everybody", name, port.Published)
+			}
+		}
+	}
+	for name, value := range project.Services["service"].Environment {
+		if value == nil {
+			t.Errorf("%s has no value", name)
+		}
+		checkVariable(t, name)
+	}
+	// Where the dashboard is looked for and where it is.
+	mounted := project.Services["grafana"].Volumes
+	for _, want := range []string{"/etc/grafana/provisioning", "/var/lib/grafana/dashboards/grafana-graphite.json"} {
+		if !slices.ContainsFunc(mounted, func(v types.ServiceVolumeConfig) bool { return v.Target == want }) {
+			t.Errorf("grafana has nothing at %s", want)
+		}
+	}
+}
+
+// checkVariable holds that the library reads the variable.
+func checkVariable(t *testing.T, name string) {
+	t.Helper()
+	flag, ok := strings.CutPrefix(name, "RUNTIMEMETRICS_")
+	if !ok {
+		return
+	}
+	doc, err := os.ReadFile(filepath.Join(root, "runtimemetrics.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flag = "--" + strings.ToLower(strings.ReplaceAll(flag, "_", "-"))
+	if !regexp.MustCompile(regexp.QuoteMeta(flag) + `\b`).Match(doc) {
+		t.Errorf("the library has no %s, so %s is for nothing", flag, name)
+	}
+}
+
+// TestProvisioning holds Grafana's two files to what Grafana reads in them.
+func TestProvisioning(t *testing.T) {
+	var sources struct {
+		APIVersion  int `json:"apiVersion"`
+		Datasources []struct {
+			Name      string `json:"name"`
+			UID       string `json:"uid"`
+			Type      string `json:"type"`
+			Access    string `json:"access"`
+			URL       string `json:"url"`
+			IsDefault bool   `json:"isDefault"`
+			JSONData  struct {
+				GraphiteVersion string `json:"graphiteVersion"`
+			} `json:"jsonData"`
+		} `json:"datasources"`
+	}
+	readStrictly(t, "datasources/graphite.yaml", &sources)
+	if len(sources.Datasources) != 1 || sources.Datasources[0].Type != "graphite" {
+		t.Errorf("the data sources are %+v", sources)
+	}
+	var dashboards struct {
+		APIVersion int `json:"apiVersion"`
+		Providers  []struct {
+			Name           string `json:"name"`
+			Type           string `json:"type"`
+			AllowUIUpdates bool   `json:"allowUiUpdates"`
+			Options        struct {
+				Path string `json:"path"`
+			} `json:"options"`
+		} `json:"providers"`
+	}
+	readStrictly(t, "dashboards/runtimemetrics.yaml", &dashboards)
+	if len(dashboards.Providers) != 1 || dashboards.Providers[0].Options.Path != "/var/lib/grafana/dashboards" {
+		t.Errorf("the providers are %+v", dashboards)
+	}
+}
+
+func readStrictly(t *testing.T, name string, into any) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "dashboards/provisioning", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := decodeStrictly(text, into); err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+}
+
+// decodeStrictly is how kubectl reads a file with --validate=strict: a field
+// that is unknown, written in other case or twice is an error.
+func decodeStrictly(text []byte, into any) error {
+	text, err := yaml.YAMLToJSONStrict(text)
+	if err != nil {
+		return err
+	}
+	strict, err := kubejson.UnmarshalStrict(text, into)
+	return errors.Join(append(strict, err)...)
+}
+
+// TestKubernetes decodes each object into the type of its API, in which an
+// unknown field is an error, and follows the names that they call each other.
+func TestKubernetes(t *testing.T) {
+	text, err := os.ReadFile("kubernetes.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	configs := map[string]*corev1.ConfigMap{}
+	pods := map[string]corev1.PodTemplateSpec{}
+	for _, document := range regexp.MustCompile(`(?m)^---$`).Split(string(text), -1) {
+		var kind metav1.TypeMeta
+		if err := yaml.Unmarshal([]byte(document), &kind); err != nil {
+			t.Fatal(err)
+		}
+		decode := func(into any, version string) {
+			t.Helper()
+			if kind.APIVersion != version {
+				t.Errorf("%s is of %s, want %s", kind.Kind, kind.APIVersion, version)
+			}
+			if err := decodeStrictly([]byte(document), into); err != nil {
+				t.Errorf("%s: %v", kind.Kind, err)
+			}
+		}
+		check := func(meta metav1.ObjectMeta, selector *metav1.LabelSelector, pod corev1.PodTemplateSpec) {
+			t.Helper()
+			selects, err := metav1.LabelSelectorAsMap(selector)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for label, value := range selects {
+				if pod.Labels[label] != value {
+					t.Errorf("%s selects %s=%s, which its pods have not", meta.Name, label, value)
+				}
+			}
+			if len(selects) == 0 {
+				t.Errorf("%s selects everything", meta.Name)
+			}
+			pods[meta.Name] = pod
+		}
+		switch kind.Kind {
+		case "Namespace":
+			decode(&corev1.Namespace{}, "v1")
+		case "ConfigMap":
+			config := &corev1.ConfigMap{}
+			decode(config, "v1")
+			configs[config.Name] = config
+		case "DaemonSet":
+			set := &appsv1.DaemonSet{}
+			decode(set, "apps/v1")
+			check(set.ObjectMeta, set.Spec.Selector, set.Spec.Template)
+		case "Deployment":
+			set := &appsv1.Deployment{}
+			decode(set, "apps/v1")
+			check(set.ObjectMeta, set.Spec.Selector, set.Spec.Template)
+		default:
+			t.Errorf("an object of kind %q", kind.Kind)
+		}
+	}
+
+	for name, pod := range pods {
+		if len(pod.Spec.Containers) != 1 {
+			t.Fatalf("%s has %d containers", name, len(pod.Spec.Containers))
+		}
+		volumes := map[string]bool{}
+		for _, volume := range pod.Spec.Volumes {
+			volumes[volume.Name] = true
+			if volume.ConfigMap == nil || configs[volume.ConfigMap.Name] == nil {
+				t.Errorf("%s: nothing is in volume %s", name, volume.Name)
+			}
+		}
+		container := pod.Spec.Containers[0]
+		for _, mount := range container.VolumeMounts {
+			if !volumes[mount.Name] {
+				t.Errorf("%s mounts %s, which is no volume", name, mount.Name)
+			}
+		}
+		for _, variable := range container.Env {
+			checkVariable(t, variable.Name)
+		}
+		if s := container.SecurityContext; s == nil || s.RunAsNonRoot == nil || !*s.RunAsNonRoot {
+			t.Errorf("%s may run as root", name)
+		}
+	}
+
+	env := map[string]corev1.EnvVar{}
+	for _, variable := range pods["service"].Spec.Containers[0].Env {
+		env[variable.Name] = variable
+	}
+	if from := env["RUNTIMEMETRICS_STATSD"].ValueFrom; from == nil || from.FieldRef == nil || from.FieldRef.FieldPath != "status.hostIP" {
+		t.Error("the service does not send to its node")
+	}
+	ports := pods["statsd"].Spec.Containers[0].Ports
+	if len(ports) != 1 || ports[0].HostPort != 8125 || ports[0].Protocol != corev1.ProtocolUDP {
+		t.Errorf("StatsD listens on %+v", ports)
+	}
+	compose, err := os.ReadFile("statsd.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, config := range map[string]string{
+		"statsd.js": string(compose), "kubernetes.yaml": configs["statsd"].Data["config.js"],
+	} {
+		t.Run(name, func(t *testing.T) { checkStatsD(t, config) })
+	}
+}
+
+// checkStatsD reads a configuration as StatsD does, which evaluates it.
+func checkStatsD(t *testing.T, config string) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		if os.Getenv("RUNTIMEMETRICS_E2E") == "required" {
+			t.Fatal(err)
+		}
+		t.Skip("to read StatsD's configuration takes node")
+	}
+	cmd := exec.Command(node, "-e", `eval('config = ' + require('fs').readFileSync(0)); console.log(JSON.stringify(config))`)
+	cmd.Stdin = strings.NewReader(config)
+	cmd.Env = append(os.Environ(), "NODE=node1.example.com")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("node: %v", err)
+	}
+	var got struct {
+		Port          int
+		Backends      []string
+		GraphiteHost  string
+		GraphitePort  int
+		FlushInterval int // in milliseconds
+		DeleteGauges  bool
+		GaugesMaxTTL  int // in flushes
+		PrefixStats   string
+	}
+	if err := json.Unmarshal(out, &got); err != nil {
+		t.Fatal(err)
+	}
+	const pause = 10_000 // milliseconds: the library's default
+	if got.Port != 8125 || got.GraphiteHost == "" || got.GraphitePort != 2003 ||
+		!slices.Equal(got.Backends, []string{"./backends/graphite"}) {
+		t.Errorf("the configuration is %s", out)
+	}
+	if got.FlushInterval != pause || !got.DeleteGauges || got.GaugesMaxTTL*got.FlushInterval < 2*pause {
+		t.Errorf("flush and TTL do not fit a pause of %d ms: %s", pause, out)
+	}
+	if got.PrefixStats != "" && got.PrefixStats != "statsd.node1_example_com" {
+		t.Errorf("StatsD calls itself %s", got.PrefixStats)
+	}
+}
