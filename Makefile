@@ -84,7 +84,7 @@ vuln:
 fuzz:
 	set -e; for target in .:Fuzz{Address,Prefix,Pause,Tags,Pack} ./collector:FuzzPatterns ./process:Fuzz{Numbers,Places} tests:FuzzPackets; do \
 		dir=. package=$${target%:*}; [ $$package != tests ] || dir=tests package=./packets; \
-		(cd $$dir && $(GO) test -run='^$$' -fuzz="^$${target#*:}$$" -fuzztime=$(FUZZTIME) $$package); done
+		(cd $$dir && $(GO) test -run='^$$' -fuzz="^$${target#*:}$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=10x $$package); done
 
 soak:
 	cd tests && SOAK=$(SOAK) $(GO) test -count=1 -v -timeout 0 ./soak

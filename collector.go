@@ -181,7 +181,7 @@ func (r *run) publish() bool {
 	now := time.Now()
 	r.due = now
 	if r.sink.link.ready(now) == errLookingUp {
-		r.due = now.Add(min(firstLookup, set.pause))
+		r.due = now.Add(firstLookup)
 	}
 	r.setTimer(r.due.Sub(now))
 	r.published = true

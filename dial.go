@@ -24,8 +24,9 @@ const (
 	redialEvery = time.Minute
 
 	// While a name does not resolve, the resolver is asked at each tick, but no
-	// more often than this.
-	lookupAgain = time.Second
+	// more often than this: a little less than a second, so that at a pause of a
+	// second no tick comes too early.
+	lookupAgain = 900 * time.Millisecond
 
 	// A lookup that takes longer has failed.
 	lookupTimeout = 20 * time.Second

@@ -149,7 +149,11 @@ func newOptions(lookupEnv func(string) (string, bool)) *options {
 			continue
 		}
 		if err := opt.check(text); err != nil {
-			o.notes = append(o.notes, fmt.Sprintf("invalid value %q for environment variable %s: %v; using %s", text, opt.env(), err, opt.def))
+			instead := opt.def
+			if instead == "" {
+				instead = "none"
+			}
+			o.notes = append(o.notes, fmt.Sprintf("invalid value %q for environment variable %s: %v; using %s", text, opt.env(), err, instead))
 			continue
 		}
 		opt.text = text

@@ -62,7 +62,8 @@
 //     flags and environment. Without Start's fields, those hold.
 //   - A program in which flag.Parse is never called: 5 seconds after its start, if
 //     RUNTIMEMETRICS_STATSD is set, or 5 seconds after one of the flags was set.
-//     The commands of cobra are such programs, for all their AddGoFlagSet.
+//     The commands of cobra are such programs, for all their AddGoFlagSet: given
+//     neither, they need Start.
 //   - A test binary: never, but by Start. No goroutine is there either.
 //
 // A program in which none of this has happened after a minute gets one log line
