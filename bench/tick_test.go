@@ -16,7 +16,10 @@ import (
 	"github.com/runtimemetrics/runtimemetrics/bench/internal/drain"
 )
 
-var every = flag.Duration("every", 0, "time between two ticks; 0 ticks in a tight loop")
+var (
+	every   = flag.Duration("every", 0, "time between two ticks; 0 ticks in a tight loop")
+	reverse = flag.Bool("reverse", false, "run the subjects in reverse order: who comes later finds the process warmer")
+)
 
 // sink is where all subjects send.
 var sink *drain.Drain
@@ -77,7 +80,11 @@ func TestSubjectsSend(t *testing.T) {
 // BenchmarkTick is a whole tick: collect, format, send. Its ns/op is, in a tight
 // loop, the mean; with -every it is the median, and the pause does not count.
 func BenchmarkTick(b *testing.B) {
-	for _, s := range subjects {
+	ordered := slices.Clone(subjects)
+	if *reverse {
+		slices.Reverse(ordered)
+	}
+	for _, s := range ordered {
 		b.Run(s.name, func(b *testing.B) {
 			tick := s.start(b, sink.Addr)
 			tick() // the first one sets up what others use

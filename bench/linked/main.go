@@ -204,32 +204,34 @@ func scrape(url string, ended <-chan struct{}) {
 	}
 }
 
-// print prints the table; all but base's line is what comes on top of base.
+// print prints the table. What stands in the lines after base's is what comes on
+// top of base.
 func print(wait time.Duration) {
-	fmt.Print("| program | binary | stripped | init | init allocates |")
+	header, rule := "| program | binary | stripped | init | init allocates |", "|---|--:|--:|--:|--:|"
 	if wait > 0 {
-		fmt.Print(" goroutines | CPU in 10 s | wake-ups in 10 s |")
+		header, rule = header+" goroutines | CPU in 10 s | wake-ups in 10 s |", rule+"--:|--:|--:|"
 	}
-	fmt.Print("\n|---|--:|--:|--:|--:|")
-	if wait > 0 {
-		fmt.Print("--:|--:|--:|")
-	}
-	fmt.Println()
-	base := *programs[0]
+	fmt.Println(header)
+	fmt.Println(rule)
 	for i, p := range programs {
-		sign := "+"
+		base, plus := *programs[0], "+"
 		if i == 0 {
-			base, sign = program{}, ""
+			base, plus = program{}, ""
 		}
-		kib := func(n int64) string { return fmt.Sprintf("%.0f KiB", float64(n)/1024) }
-		fmt.Printf("| %s: %s | %s%s | %s%s | %s%.2f ms | %s%.1f kB, %d |", p.name, p.what,
-			sign, kib(p.size-base.size), sign, kib(p.stripped-base.stripped),
-			sign, (p.initTime-base.initTime).Seconds()*1e3,
-			sign, float64(p.initBytes-base.initBytes)/1e3, p.initAllocs-base.initAllocs)
+		// Each % of a format becomes %+ where the number is a difference.
+		cell := func(format string, values ...any) {
+			fmt.Printf(" "+strings.ReplaceAll(format, "%", "%"+plus)+" |", values...)
+		}
+		fmt.Printf("| %s: %s |", p.name, p.what)
+		cell("%.0f KiB", float64(p.size-base.size)/1024)
+		cell("%.0f KiB", float64(p.stripped-base.stripped)/1024)
+		cell("%.2f ms", (p.initTime-base.initTime).Seconds()*1e3)
+		cell("%.1f kB, %d", float64(p.initBytes-base.initBytes)/1e3, p.initAllocs-base.initAllocs)
 		if wait > 0 {
-			fmt.Printf(" %s%d | %s%.2f ms | %s%.0f |", sign, p.goroutines-base.goroutines, sign, (p.cpu-base.cpu)/1e6, sign, p.sleeps-base.sleeps)
+			cell("%d", p.goroutines-base.goroutines)
+			cell("%.2f ms", (p.cpu-base.cpu)/1e6)
+			cell("%.0f", p.sleeps-base.sleeps)
 		}
 		fmt.Println()
-		base = *programs[0]
 	}
 }

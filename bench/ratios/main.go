@@ -104,6 +104,10 @@ func main() {
 	fmt.Println("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
 	for _, name := range subjects {
 		r := all[name]
+		if name == "nothing" {
+			fmt.Printf("| %s | %.1f | | | %.1f | | | | |\n", name, median(r[cpu])/1e3, median(r[wall])/1e3)
+			continue
+		}
 		fmt.Printf("| %s | %.1f | %s | %s | %.1f | %s | %.0f | %.0f | %.0f |\n", name,
 			median(r[cpu])/1e3, ratio(r[cpu], all["floor"][cpu]), ratio(all["ancestor"][cpu], r[cpu]),
 			median(r[wall])/1e3, ratio(r[wall], all["floor"][wall]),
