@@ -443,6 +443,14 @@ func TestScreenshot(t *testing.T) {
 	kill()
 	b.sees(`document.querySelector("#services .gone")`)
 	time.Sleep(9 * time.Second)
+	if n := b.eval(`document.querySelectorAll("#services li").length`); n != "3" {
+		t.Fatalf("there are %s services, so somebody else pushes to %s; try again", n, l.statsd)
+	}
+	// The longest GC pause in sight, in ns: the charts scale with it.
+	const longest = `Math.max(...(await (await fetch("/api?service=go.sample&span=60")).json()).shown.values["mem.gc.pause|"])`
+	if ns, err := strconv.ParseFloat(b.eval(longest), 64); err != nil || ns > 5e6 {
+		t.Fatalf("GC pauses of %v ns (%v) say that the machine is too busy for its portrait; try again", ns, err)
+	}
 
 	ext := filepath.Ext(path)
 	for _, scheme := range []string{"light", "dark"} {
