@@ -52,9 +52,14 @@ type run struct {
 	due       time.Time     // when the next tick is
 	late      time.Duration // how much later than due this one came
 	ticks     int           // begun so far
+	first     bool          // the next tick is the first with the settings in force
 	ticking   bool          // a tick has begun and not ended
 	pending   []*source     // those that this tick has yet to call
 	sources   []*source     // as the last tick found them
+
+	// While flags are being set: since when, and when to see whether that is over.
+	settling time.Time
+	settled  <-chan time.Time
 
 	// mu guards what follows. It is never held while a source or Logf runs, so
 	// that end does not wait for them.
@@ -87,12 +92,27 @@ func (r *run) main() {
 		}
 		r.end()
 		close(r.done)
+		select {
+		case <-r.wake: // a flag was set when it was too late for this run
+			r.pub.flagSet()
+		default:
+		}
 	}()
 	r.print()
 	if r.published || r.await() && r.publish() {
 		r.loop()
 	}
 	r.returned = true
+}
+
+// stopped tells whether the run was ended: no source is called after Stop.
+func (r *run) stopped() bool {
+	select {
+	case <-r.stop:
+		return true
+	default:
+		return false
+	}
 }
 
 // isDone tells whether the goroutine has returned.
@@ -106,8 +126,12 @@ func (r *run) isDone() bool {
 }
 
 // await waits until publishing may begin; it returns false if it never will.
-func (r *run) await() bool {
-	defer r.logNotes()
+func (r *run) await() (begin bool) {
+	defer func() {
+		if begin { // else whoever comes next has them, with its own Logf
+			r.logNotes()
+		}
+	}()
 	if !r.auto {
 		return true
 	}
@@ -134,6 +158,9 @@ func (r *run) await() bool {
 		case r.pub.opts.everSet() && r.pub.opts.sinceSet() >= unparsedStart:
 			return true
 		case !hinted && now.Sub(begun) >= hintAfter:
+			if !isTrue(r.pub.opts.publish.String()) {
+				return true // to find out that there is nothing to do
+			}
 			hinted = true
 			r.logNotes()
 			r.log("nothing is published yet: call flag.Parse or runtimemetrics.Start, or set RUNTIMEMETRICS_STATSD")
@@ -175,7 +202,7 @@ func (r *run) publish() bool {
 	for _, pattern := range collector.Unmatched(r.collector.Runtime) {
 		r.lineOnce("pattern "+pattern, "pattern %q of --metric-runtime matches no metric of %s", pattern, runtime.Version())
 	}
-	r.own, r.health, r.announced, r.ticks = ownNames{}, health{}, false, 0
+	r.own, r.announced, r.first = ownNames{}, false, true
 
 	// The first tick is immediate, or as soon as the server's name resolves.
 	now := time.Now()
@@ -227,27 +254,26 @@ func (r *run) loop() {
 					r.sink.link.adopt(a, time.Now())
 				}
 			})
-			if r.ticks == 0 {
+			if r.first {
 				r.tick()
 			}
 		case <-r.wake:
-			if !r.settle() || !r.publish() {
+			if r.settled == nil {
+				r.settling = time.Now()
+				r.settled = time.After(quiet)
+			}
+		case <-r.settled:
+			// A program may go on setting flags for ever.
+			if wait := quiet - r.pub.opts.sinceSet(); wait > 0 && time.Since(r.settling) < time.Second {
+				r.settled = time.After(wait)
+				continue
+			}
+			r.settled = nil
+			if !r.publish() {
 				return
 			}
 		}
 	}
-}
-
-// settle waits until no flag has been set for a while.
-func (r *run) settle() bool {
-	for wait := quiet - r.pub.opts.sinceSet(); wait > 0; wait = quiet - r.pub.opts.sinceSet() {
-		select {
-		case <-r.stop:
-			return false
-		case <-time.After(wait):
-		}
-	}
-	return true
 }
 
 // tick collects and sends all gauges once and sets the time of the next tick.
@@ -285,7 +311,8 @@ func (r *run) ownHealth() {
 func (r *run) schedule(now time.Time) {
 	pause := r.set.pause
 	r.late = max(0, now.Sub(r.due))
-	if r.ticks == 0 {
+	if r.first {
+		r.first = false
 		r.due = now.Add(randomPart(pause))
 	} else {
 		r.due = r.due.Add(pause)
@@ -307,7 +334,7 @@ func randomPart(d time.Duration) time.Duration {
 
 // goOn calls the sources that this tick has not called yet, then sends.
 func (r *run) goOn() {
-	for len(r.pending) > 0 {
+	for len(r.pending) > 0 && !r.stopped() {
 		s := r.pending[0]
 		r.pending = r.pending[1:]
 		r.call(s)
@@ -327,7 +354,7 @@ func (r *run) goOn() {
 // left out from then on; one that another run is still waiting for is passed
 // over.
 func (r *run) call(s *source) {
-	if !s.calling.CompareAndSwap(nil, r) {
+	if s.gone.Load() || !s.calling.CompareAndSwap(nil, r) {
 		return
 	}
 	returned := false
@@ -368,7 +395,8 @@ func (r *run) ownGauge(s *source, name string, add func(k *sink, safe string)) {
 // takeBack sets the levels of sources that are no longer registered to 0.
 func (r *run) takeBack() {
 	sources := r.pub.sources.get()
-	if sameSlice(sources, r.sources) {
+	// A source may come and go within one tick.
+	if sameSlice(sources, r.sources) && (len(sources) > 0 || len(r.own) == 0) {
 		return
 	}
 	r.sources = sources
@@ -430,6 +458,13 @@ func (r *run) finish() {
 	if r.sink == nil {
 		return
 	}
+	// Stop runs this on the service's goroutine, which a fault must not reach.
+	defer func() {
+		if v := recover(); v != nil {
+			r.line("internal error: %v; the levels have not been set to 0", v)
+		}
+	}()
+	defer r.sink.close()
 	if r.announced {
 		r.sink.packer.reset()
 		r.collector.ZeroLevels()
@@ -443,7 +478,6 @@ func (r *run) finish() {
 		}
 		r.sink.write(time.Now())
 	}
-	r.sink.close()
 }
 
 // line adds a line to be logged when mu, which the caller holds, is free.
@@ -462,9 +496,11 @@ func (r *run) lineOnce(cause, format string, args ...any) {
 	}
 }
 
-// log adds a line to be logged.
+// log adds a line to be logged. It is formatted without mu: the value of a
+// panic has methods of the program's.
 func (r *run) log(format string, args ...any) {
-	r.locked(func() { r.line(format, args...) })
+	line := fmt.Sprintf(format, args...)
+	r.locked(func() { r.lines = append(r.lines, line) })
 }
 
 // print logs the lines that wait for it.

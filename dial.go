@@ -57,15 +57,15 @@ func checkAddress(text string) error {
 	return err
 }
 
-// parseAddress reads host:port, host, [v6]:port, [v6], v6, udp://host:port and
-// unix:///path.
+// parseAddress reads host:port, host, [v6]:port, [v6], udp://host:port and
+// unix:///path. IPv6 needs its brackets: ::1:8125 is an address without a port.
 func parseAddress(text string) (address, error) {
 	wrong := func(what string) (address, error) {
 		return address{}, fmt.Errorf("%s; use host:port such as localhost:8125, [::1]:8125, or unix:///path/of/socket", what)
 	}
 	if path, ok := strings.CutPrefix(text, "unix://"); ok {
 		switch {
-		case runtime.GOOS == "windows" || runtime.GOOS == "plan9" || runtime.GOOS == "js" || runtime.GOOS == "wasip1":
+		case runtime.GOOS == "windows" || runtime.GOOS == "js" || runtime.GOOS == "wasip1":
 			return wrong("unix datagram sockets do not exist on " + runtime.GOOS)
 		case !strings.HasPrefix(path, "/") || strings.ContainsRune(path, 0):
 			return wrong("the path of a unix socket must be absolute")
@@ -82,7 +82,8 @@ func parseAddress(text string) (address, error) {
 	host, port := text, strconv.Itoa(defaultPort)
 	if strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]") {
 		host = text[1 : len(text)-1]
-	} else if _, err := netip.ParseAddr(text); err != nil && strings.Contains(text, ":") {
+	} else if strings.Contains(text, ":") {
+		var err error
 		if host, port, err = net.SplitHostPort(text); err != nil {
 			return wrong("is neither host:port nor [v6]:port")
 		}
@@ -127,11 +128,12 @@ type link struct {
 	addr  address
 	calls netCalls
 
-	conn    net.Conn
-	peer    string    // what conn is connected to
-	dialled time.Time // when
-	fresh   bool      // nothing has been written to conn yet
-	refused bool      // the last tick found that the kernel had a refusal to report
+	conn     net.Conn
+	peer     string    // what conn is connected to
+	dialled  time.Time // when
+	fresh    bool      // nothing has been written to conn yet
+	deadline time.Time // for all writes of a tick
+	refused  bool      // the last tick found that the kernel had a refusal to report
 
 	// Resolving, if addr is a name. One lookup runs at a time.
 	name     bool
@@ -300,12 +302,20 @@ func (l *link) write(datagram []byte, now time.Time) sent {
 }
 
 func (l *link) writeOnce(datagram []byte) error {
-	if err := l.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	if err := l.conn.SetWriteDeadline(l.deadline); err != nil {
 		return err
 	}
 	_, err := l.conn.Write(datagram)
 	l.fresh = false
 	return err
+}
+
+// rest takes the deadline back after the writes of a tick. Its timer would wake
+// the process for nothing.
+func (l *link) rest() {
+	if l.conn != nil {
+		_ = l.conn.SetWriteDeadline(time.Time{})
+	}
 }
 
 func isTimeout(err error) bool {

@@ -3,6 +3,7 @@ package runtimemetrics
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -439,6 +440,50 @@ func TestAUnixSocketsStalledReaderCostsATickAndNoMore(t *testing.T) {
 	}
 	if got := receive(t, server); got != "p.again:1|g" {
 		t.Errorf("received %q", got)
+	}
+}
+
+// TestStopDoesNotWaitForASlowReader: one that takes a datagram now and then, so
+// that no write fails and each takes long.
+func TestStopDoesNotWaitForASlowReader(t *testing.T) {
+	path := socketPath(t)
+	server := listenUnix(t, path)
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		buf := make([]byte, 1<<16)
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(writeTimeout * 2 / 3):
+				server.Read(buf)
+			}
+		}
+	}()
+	p := newPublisher(env())
+	p.sources.add(newSource(nil, func(gauge func(string, int64), _ func(string, float64)) {
+		for i := 0; i < 1000; i++ {
+			gauge(fmt.Sprintf("n%d", i), 1)
+		}
+	}, func(string) bool { return false }))
+	if err := p.start(Config{StatsD: "unix://" + path, Prefix: "p", Pause: minPause, PacketSize: 256, Logf: t.Logf}); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 1<<16)
+	server.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := server.Read(buf); err != nil { // it is at work
+		t.Fatal(err)
+	}
+	server.SetReadDeadline(time.Time{})
+	stopped := make(chan struct{})
+	go func() { p.stopByHand(); close(stopped) }()
+	// Nothing but the number of datagrams bounds what a deadline for each of
+	// them would take: half a minute.
+	select {
+	case <-stopped:
+	case <-time.After(10 * time.Second):
+		t.Error("Stop waits for the reader")
 	}
 }
 

@@ -31,6 +31,7 @@ const (
 	// service must start on whatever host it is put.
 	maxPrefix      = 128
 	maxPlaceholder = 64
+	maxTags        = 255
 )
 
 // option is one setting: a flag and the environment variable that changes its
@@ -387,6 +388,9 @@ func checkPrefix(text string) error {
 		if !safeRune(c) {
 			return fmt.Errorf("must not hold %q; %s", c, right)
 		}
+	}
+	if strings.Count(text, hostPlaceholder)+strings.Count(text, exePlaceholder) > 2 {
+		return fmt.Errorf("must not hold more than two placeholders; %s", right)
 	}
 	if len(literal) > maxPrefix {
 		return fmt.Errorf("must not be longer than %d bytes beside its placeholders, to leave room for a gauge in a packet", maxPrefix)

@@ -33,6 +33,7 @@ type source struct {
 	gauge    func(name string, value int64)
 	fraction func(name string, value float64)
 
+	gone    atomic.Bool         // it was taken back, or left out
 	calling atomic.Pointer[run] // the run that is calling collect, if any
 }
 
@@ -79,6 +80,7 @@ func (all *sources) remove(s *source) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	if i := slices.Index(all.list, s); i >= 0 {
+		s.gone.Store(true)
 		all.list = slices.Delete(slices.Clone(all.list), i, i+1)
 	}
 }
@@ -102,6 +104,10 @@ type ownNames map[string]ownName
 // known returns what is known of name, which it takes in if there is room.
 func (n ownNames) known(s *source, name string) (own ownName, ok bool) {
 	if own, ok = n[name]; ok {
+		if own.source != s { // the source that sets it now decides when it ends
+			own.source, own.cumulative = s, s.cumulative(name)
+			n[name] = own
+		}
 		return own, true
 	}
 	if len(n) >= maxNames || len(name) > maxName {

@@ -56,7 +56,7 @@
 // # When publishing starts
 //
 //   - A program that parses its flags with package flag: within 100 ms of
-//     flag.Parse. A flag that is set later is in force soon after, so pflag works
+//     flag.Parse (a second, once a minute has passed). A flag that is set later is in force soon after, so pflag works
 //     too, given AddGoFlagSet(flag.CommandLine).
 //   - A program that configures itself: at [Start], whose Config stands above
 //     flags and environment. Without Start's fields, those hold.
@@ -163,7 +163,8 @@ func Stop() { std.stopByHand() }
 // library's own. Register may be called at any time, also before publishing
 // starts, and again after it was stopped; sources are called one after the
 // other in the order in which they came. The function that it returns takes
-// the source back, and its levels are then set to 0.
+// the source back, and its levels are then set to 0; a call of collect that is
+// under way goes on.
 //
 // cumulative lists the names of gauges that only ever grow; Stop leaves these
 // as they are, where it sets others to 0.
@@ -238,12 +239,12 @@ func (p *publisher) newRun(cfg Config, auto bool) *run {
 }
 
 func (p *publisher) start(cfg Config) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	set, err := cfg.resolve(p.opts, p.host)
 	if err != nil {
 		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.byHand != nil {
 		return errors.New("runtimemetrics: Start has been called already; call Stop first")
 	}

@@ -134,6 +134,7 @@ func (k *sink) write(now time.Time) outcome {
 	var o outcome
 	first := true
 	k.link.refused = false
+	k.link.deadline = time.Now().Add(writeTimeout)
 	k.packer.pack(func(datagram []byte) {
 		// After a failure the rest would fail too, each as late as the write's
 		// deadline.
@@ -157,6 +158,7 @@ func (k *sink) write(now time.Time) outcome {
 		}
 		first = false
 	})
+	k.link.rest()
 	o.recovered = o.recovered && !o.lost
 	k.packer.reset()
 	return o

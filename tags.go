@@ -34,6 +34,9 @@ func parseTags(text string) ([]statsd.Tag, error) {
 	if text == "" {
 		return nil, nil
 	}
+	if len(text) > maxTags {
+		return nil, fmt.Errorf("must not be longer than %d bytes, since they are on every gauge", maxTags)
+	}
 	var tags []statsd.Tag
 	seen := map[string]bool{}
 	for _, pair := range strings.Split(text, ",") {

@@ -17,11 +17,12 @@ type histogram struct {
 	total  uint64   // sum of since
 }
 
-// update takes in a reading. It allocates only if the buckets are new.
+// update takes in a reading. It allocates only if the buckets are new; then
+// nothing counts as having happened since.
 func (h *histogram) update(now *metrics.Float64Histogram) {
 	if !slices.Equal(h.edges, now.Buckets) {
 		h.edges = slices.Clone(now.Buckets)
-		h.counts = make([]uint64, len(now.Counts))
+		h.counts = slices.Clone(now.Counts)
 		h.since = make([]uint64, len(now.Counts))
 	}
 	h.total = 0

@@ -40,25 +40,42 @@ func init() {
 // maxNames bounds the memory of names; the root package takes 4,096.
 const maxNames = 1 << 14
 
+// maxDepth is how deep maps may be in each other: one may hold itself.
+const maxDepth = 8
+
 // reader walks the variables.
 type reader struct {
 	names    map[[2]string]string // what a prefix and a key make, so that a tick need not
 	prefix   string               // of the map that is being walked
-	visit    func(expvar.KeyValue)
+	depth    int                  // how many maps it is in
+	found    []expvar.KeyValue    // of that map and of those around it
+	push     func(expvar.KeyValue)
 	gauge    func(name string, value int64)
 	fraction func(name string, value float64)
 }
 
 func newReader() *reader {
 	r := &reader{names: map[[2]string]string{}}
-	r.visit = r.variable
+	r.push = func(kv expvar.KeyValue) { r.found = append(r.found, kv) }
 	return r
 }
 
 // collect is the source of gauges that package runtimemetrics calls at each tick.
 func (r *reader) collect(gauge func(string, int64), fraction func(string, float64)) {
-	r.gauge, r.fraction, r.prefix = gauge, fraction, "expvar"
-	expvar.Do(r.visit)
+	r.gauge, r.fraction = gauge, fraction
+	r.prefix, r.depth, r.found = "expvar", 0, r.found[:0] // whatever a panic has left
+	r.walk(expvar.Do)
+}
+
+// walk gathers variables first and reads them then: a Func may take its time, or
+// publish another one, and do holds the lock that publishing needs.
+func (r *reader) walk(do func(func(expvar.KeyValue))) {
+	start := len(r.found)
+	do(r.push)
+	for i := start; i < len(r.found); i++ {
+		r.variable(r.found[i])
+	}
+	r.found = r.found[:start]
 }
 
 func (r *reader) name(key string) string {
@@ -76,9 +93,14 @@ func (r *reader) name(key string) string {
 
 // within walks something below a name.
 func (r *reader) within(name string, walk func()) {
+	if r.depth >= maxDepth {
+		return
+	}
 	outer := r.prefix
 	r.prefix = name
+	r.depth++
 	walk()
+	r.depth--
 	r.prefix = outer
 }
 
@@ -93,7 +115,7 @@ func (r *reader) variable(kv expvar.KeyValue) {
 	case *expvar.Float:
 		r.fraction(r.name(kv.Key), v.Value())
 	case *expvar.Map:
-		r.within(r.name(kv.Key), func() { v.Do(r.visit) })
+		r.within(r.name(kv.Key), func() { r.walk(v.Do) })
 	case *expvar.String:
 	case expvar.Func:
 		r.value(kv.Key, v.Value())

@@ -7,6 +7,7 @@ import (
 	"net"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,7 +81,13 @@ func TestEveryNumberIsAGauge(t *testing.T) {
 	}
 	r := newReader()
 	for tick := 0; tick < 2; tick++ {
-		if got := collect(r); !reflect.DeepEqual(got, want) {
+		got := collect(r)
+		for name := range got {
+			if strings.HasPrefix(name, "expvar.extra.") {
+				delete(got, name)
+			}
+		}
+		if !reflect.DeepEqual(got, want) {
 			t.Errorf("tick %d:\ngot  %v\nwant %v", tick, got, want)
 		}
 	}
@@ -95,6 +102,57 @@ func TestNewVariablesAppearByThemselves(t *testing.T) {
 	if got := collect(r)["expvar.test.codes.503"]; got != "1" {
 		t.Errorf("a new key of a map has value %q", got)
 	}
+}
+
+// extra returns a name that is new each time: what is published stays.
+func extra() string { return fmt.Sprint("extra.", extras.Add(1)) }
+
+var extras atomic.Int32
+
+func TestAFuncThatBlocksDoesNotBlockExpvar(t *testing.T) {
+	block, called := make(chan struct{}), make(chan struct{}, 1)
+	waits := true
+	expvar.Publish(extra(), expvar.Func(func() any {
+		if waits {
+			called <- struct{}{}
+			<-block
+		}
+		return nil
+	}))
+	collected := make(chan struct{})
+	go func() { collect(newReader()); close(collected) }()
+	<-called
+	expvar.NewInt(extra()).Set(1) // would wait for ever
+	expvar.Do(func(expvar.KeyValue) {})
+	waits = false
+	close(block)
+	<-collected
+}
+
+func TestAFuncMayPublish(t *testing.T) {
+	lazy := extra()
+	expvar.Publish(extra(), expvar.Func(func() any {
+		if expvar.Get(lazy) == nil {
+			expvar.NewInt(lazy).Set(5)
+		}
+		return nil
+	}))
+	r := newReader()
+	collect(r) // would wait for ever
+	if got := collect(r)["expvar."+lazy]; got != "5" {
+		t.Errorf("expvar.%s = %q", lazy, got)
+	}
+}
+
+func TestMapsThatHoldThemselvesEnd(t *testing.T) {
+	cycle := map[string]any{}
+	cycle["a"], cycle["b"] = cycle, cycle
+	own := new(expvar.Map).Init()
+	own.Set("self", own)
+	r := newReader()
+	r.gauge, r.fraction, r.prefix = func(string, int64) {}, func(string, float64) {}, "expvar"
+	r.variable(expvar.KeyValue{Key: "cycle", Value: expvar.Func(func() any { return cycle })})
+	r.variable(expvar.KeyValue{Key: "own", Value: own})
 }
 
 func TestNamesDoNotFillMemory(t *testing.T) {
