@@ -1,7 +1,8 @@
 # make demo    StatsD, Graphite and a file server that pushes to them, running
 # make test    everything that CI runs; installs what it needs first
 # make check   the same without installing anything: what is missing is skipped
-# make bench   BenchmarkTick: a whole tick, through a real socket
+# make bench   a tick beside those of other libraries, in a loop and as in life
+# make idle    what is linked in, and what it does in an idle service
 # make fuzz    each fuzz target for FUZZTIME
 # make soak    SOAK long against servers and resolvers that fail at random
 # make live    the page with the curves
@@ -14,13 +15,13 @@ FUZZTIME ?= 1m
 SOAK     ?= 1h
 
 # Modules of their own keep the library's go.mod bare.
-MODULES  := . tests examples/live examples/containers
+MODULES  := . tests examples/live examples/containers bench
 INTEROP  := tests/interop tests/interop/otel tests/interop/telegraf
 
 # Where examples/graphite/up installs StatsD.
 export STATSD_JS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/runtimemetrics-statsd-0.9.0/node_modules/statsd/stats.js
 
-.PHONY: test check demo live bench fuzz soak deps lint unit oldest cross modules interop vuln
+.PHONY: test check demo live bench idle fuzz soak deps lint unit oldest cross modules interop vuln
 
 # Not to be skipped, once deps has installed what it takes.
 test: export RUNTIMEMETRICS_E2E = required
@@ -37,7 +38,11 @@ live:
 	$(GO) -C examples/live run .
 
 bench:
-	$(GO) test -run='^$$' -bench=. -count=5 . ./collector ./process
+	bench/run
+	bench/run cold
+
+idle:
+	bench/idle
 
 # What the tests need beside Go: StatsD, Graphite and a browser.
 deps:
@@ -71,8 +76,9 @@ cross:
 	set -e; for target in linux/{amd64,arm64,386} darwin/{amd64,arm64} windows/{amd64,arm64,386} freebsd/amd64; do \
 		echo "vet $$target"; CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) vet . ./collector ./process ./expvar; done
 
+# What a test builds while it runs is not in its cache's key, hence -count=1.
 modules:
-	set -e; for m in $(filter-out .,$(MODULES)); do (cd $$m && $(GO) test -race ./...); done
+	set -e; for m in $(filter-out .,$(MODULES)); do (cd $$m && $(GO) test -race -count=1 ./...); done
 
 # Other people's servers, which take long to build; more so with -race.
 interop:
