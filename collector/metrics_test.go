@@ -3,6 +3,7 @@ package collector
 import (
 	"fmt"
 	"math"
+	"os"
 	"reflect"
 	"regexp"
 	"runtime"
@@ -282,6 +283,20 @@ func TestZeroLevelsOfFurtherMetrics(t *testing.T) {
 		if r.last[key] != 0 {
 			t.Errorf("%s = %d", key, r.last[key])
 		}
+	}
+}
+
+func TestDefaultMetricsAreDocumented(t *testing.T) {
+	source, err := os.ReadFile("collector.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want strings.Builder
+	for _, d := range RuntimeDefaults() {
+		fmt.Fprintf(&want, "//\t%-29s %s\n", d.Metric, d.Help)
+	}
+	if !strings.Contains(string(source), want.String()) {
+		t.Errorf("the package documentation should contain\n%s", &want)
 	}
 }
 
