@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,14 +73,20 @@ func mallocs(r *reader, ahead *time.Duration) int64 {
 	debug.SetGCPercent(-1)
 	gauge := func(string, int64) {}
 	r.publish(gauge)
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	for i := 0; i < 1000; i++ {
-		*ahead += 10 * time.Second
-		r.publish(gauge)
+	// The runtime allocates for itself now and then, for a new thread for
+	// instance: what is ours is there each time.
+	least := int64(math.MaxInt64)
+	for round := 0; round < 3; round++ {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for i := 0; i < 1000; i++ {
+			*ahead += 10 * time.Second
+			r.publish(gauge)
+		}
+		runtime.ReadMemStats(&after)
+		least = min(least, int64(after.Mallocs-before.Mallocs))
 	}
-	runtime.ReadMemStats(&after)
-	return int64(after.Mallocs - before.Mallocs)
+	return least
 }
 
 type process struct {
