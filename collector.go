@@ -92,11 +92,7 @@ func (r *run) main() {
 		}
 		r.end()
 		close(r.done)
-		select {
-		case <-r.wake: // a flag was set when it was too late for this run
-			r.pub.flagSet()
-		default:
-		}
+		r.pub.ended(r)
 	}()
 	r.print()
 	if r.published || r.await() && r.publish() {
@@ -105,20 +101,10 @@ func (r *run) main() {
 	r.returned = true
 }
 
-// stopped tells whether the run was ended: no source is called after Stop.
-func (r *run) stopped() bool {
+// closed tells whether c, which carries no values, is closed.
+func closed(c <-chan struct{}) bool {
 	select {
-	case <-r.stop:
-		return true
-	default:
-		return false
-	}
-}
-
-// isDone tells whether the goroutine has returned.
-func (r *run) isDone() bool {
-	select {
-	case <-r.done:
+	case <-c:
 		return true
 	default:
 		return false
@@ -334,7 +320,7 @@ func randomPart(d time.Duration) time.Duration {
 
 // goOn calls the sources that this tick has not called yet, then sends.
 func (r *run) goOn() {
-	for len(r.pending) > 0 && !r.stopped() {
+	for len(r.pending) > 0 && !closed(r.stop) { // after Stop no source is called
 		s := r.pending[0]
 		r.pending = r.pending[1:]
 		r.call(s)

@@ -284,13 +284,32 @@ func (p *publisher) endRun() {
 func (p *publisher) flagSet() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.run != nil && !p.run.isDone() {
+	if p.run != nil && !closed(p.run.done) {
 		select {
 		case p.run.wake <- struct{}{}:
 		default: // it has been told already
 		}
 		return
 	}
+	p.startAgain()
+}
+
+// ended is called by a run after it has closed done. A flag may have been set
+// when it was too late for the run to look.
+func (p *publisher) ended(r *run) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-r.wake:
+		if p.run == r {
+			p.startAgain()
+		}
+	default:
+	}
+}
+
+// startAgain starts a run as the last one was started, if anything shall run.
+func (p *publisher) startAgain() {
 	if p.byHand != nil {
 		p.spawn(*p.byHand, false)
 	} else if p.startByItself {
