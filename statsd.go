@@ -89,9 +89,7 @@ func (k *sink) gauge(name string, value int64) {
 		value = 0
 	}
 	if value < 0 {
-		k.packer.join = true
-		k.client.Gauge(name, 0, 1, k.tags...)
-		k.packer.join = false
+		k.zeroBefore(name)
 	}
 	k.client.Gauge(name, value, 1, k.tags...)
 }
@@ -105,11 +103,16 @@ func (k *sink) fraction(name string, value float64) {
 	case value >= noLimit || value <= -noLimit || value == 0: // -0 has a sign too
 		value = 0
 	case value < 0:
-		k.packer.join = true
-		k.client.Gauge(name, 0, 1, k.tags...)
-		k.packer.join = false
+		k.zeroBefore(name)
 	}
 	k.client.GaugeFloat(name, value, 1, k.tags...)
+}
+
+// zeroBefore adds the 0 that stands before a negative value.
+func (k *sink) zeroBefore(name string) {
+	k.packer.join = true
+	k.client.Gauge(name, 0, 1, k.tags...)
+	k.packer.join = false
 }
 
 // outcome is what became of a tick, as far as the kernel tells.

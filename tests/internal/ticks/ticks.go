@@ -52,11 +52,11 @@ func Count(n int, env map[string]string) {
 
 	// Nobody reads from here on: the kernel drops what the socket has no room
 	// for, at the same price for the sender.
-	stopped := stops()
+	stopped := Stops()
 	for range n {
 		tick()
 	}
-	stopped = stops() - stopped
+	stopped = Stops() - stopped
 
 	// The runtime allocates for itself now and then, for a new thread for
 	// instance: what is ours is there each time, so the least of a few counts is it.
@@ -77,9 +77,9 @@ func Count(n int, env map[string]string) {
 
 var sample = []metrics.Sample{{Name: "/sched/pauses/total/other:seconds"}}
 
-// stops returns how often the world was stopped for anything but garbage
+// Stops returns how often the world was stopped for anything but garbage
 // collection.
-func stops() (n uint64) {
+func Stops() (n uint64) {
 	metrics.Read(sample)
 	for _, count := range sample[0].Value.Float64Histogram().Counts {
 		n += count

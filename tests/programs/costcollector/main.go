@@ -8,15 +8,15 @@ import (
 	"math"
 	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 
 	"github.com/runtimemetrics/runtimemetrics/collector"
+	"github.com/runtimemetrics/runtimemetrics/tests/internal/ticks"
 )
 
 func main() {
 	exact := flag.Bool("exact", false, "read memory exactly")
 	collections := flag.Int("collections", 0, "garbage collections before the first tick")
-	ticks := flag.Int("ticks", 1000, "number of ticks")
+	rounds := flag.Int("ticks", 1000, "number of ticks")
 	flag.Parse()
 
 	for range *collections {
@@ -28,11 +28,11 @@ func main() {
 	c.Exact = *exact
 	c.Collect() // the first one sets up what the others use
 
-	before := stops()
-	for range *ticks {
+	before := ticks.Stops()
+	for range *rounds {
 		c.Collect()
 	}
-	stopped := stops() - before
+	stopped := ticks.Stops() - before
 
 	// Apart from the stops, since ReadMemStats is one itself. The runtime
 	// allocates for itself now and then, for a new thread for instance: what is
@@ -42,23 +42,11 @@ func main() {
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		before := m.Mallocs
-		for range *ticks {
+		for range *rounds {
 			c.Collect()
 		}
 		runtime.ReadMemStats(&m)
 		allocations = min(allocations, m.Mallocs-before)
 	}
 	fmt.Println("gauges", gauges, "stops", stopped, "allocations", allocations)
-}
-
-var sample = []metrics.Sample{{Name: "/sched/pauses/total/other:seconds"}}
-
-// stops returns how often the world was stopped for anything but garbage
-// collection.
-func stops() (n uint64) {
-	metrics.Read(sample)
-	for _, count := range sample[0].Value.Float64Histogram().Counts {
-		n += count
-	}
-	return n
 }

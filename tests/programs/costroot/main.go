@@ -7,30 +7,30 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 	"sync/atomic"
 	"time"
 
 	"github.com/runtimemetrics/runtimemetrics"
+	"github.com/runtimemetrics/runtimemetrics/tests/internal/ticks"
 )
 
 func main() {
 	what := flag.String("count", "stops", "what to count: `stops` or allocations")
 	collections := flag.Int("collections", 0, "garbage collections before the first tick")
 	between := flag.Int("between", 0, "garbage collections between two ticks")
-	ticks := flag.Int("ticks", 20, "number of ticks to count")
+	rounds := flag.Int("ticks", 20, "number of ticks to count")
 	flag.Parse()
 	for range *collections {
 		runtime.GC()
 	}
 	debug.SetGCPercent(-1)
-	count := map[string]func() uint64{"stops": stops, "allocations": allocations}[*what]
+	count := map[string]func() uint64{"stops": ticks.Stops, "allocations": allocations}[*what]
 
 	// The library calls this once a tick, after it has collected its own gauges
 	// and before it sends them. What there is to count between two calls is thus
 	// one tick: its end, the wait, the beginning of the next.
 	const warmUp = 5
-	counts := make([]uint64, *ticks+warmUp)
+	counts := make([]uint64, *rounds+warmUp)
 	var n atomic.Int64
 	runtimemetrics.Register(func(func(string, int64)) {
 		if i := n.Load(); int(i) < len(counts) {
@@ -57,20 +57,7 @@ func main() {
 	}
 }
 
-var (
-	sample = []metrics.Sample{{Name: "/sched/pauses/total/other:seconds"}}
-	memory runtime.MemStats
-)
-
-// stops returns how often the world was stopped for anything but garbage
-// collection.
-func stops() (n uint64) {
-	metrics.Read(sample)
-	for _, count := range sample[0].Value.Float64Histogram().Counts {
-		n += count
-	}
-	return n
-}
+var memory runtime.MemStats
 
 // allocations returns how many heap objects were allocated. It stops the world
 // itself, so stops are counted in another run.
