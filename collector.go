@@ -47,12 +47,13 @@ type run struct {
 
 	// These belong to the goroutine.
 	returned  bool // regularly, not by Goexit
-	published bool // the settings are known and the timer runs
-	timer     *time.Timer
+	published bool // the settings are known and the ticker runs
+	ticker    *time.Ticker
 	due       time.Time     // when the next tick is
 	late      time.Duration // how much later than due this one came
 	ticks     int           // begun so far
-	first     bool          // the next tick is the first with the settings in force
+	phase     phase         // which tick comes next
+	resolving bool          // the first tick waits for the server's name
 	ticking   bool          // a tick has begun and not ended
 	pending   []*source     // those that this tick has yet to call
 	sources   []*source     // as the last tick found them
@@ -76,6 +77,18 @@ type run struct {
 	lines     []string // to log when mu is free
 	logged    map[string]bool
 }
+
+// phase tells which tick comes next since the settings came in force. The first
+// is immediate, or as soon as the server's name resolves, the second comes after
+// a random part of the pause, the others a pause after each other: processes that
+// were started together drift apart, and stay apart.
+type phase int
+
+const (
+	first phase = iota
+	second
+	steady
+)
 
 // main is the goroutine. A source that calls runtime.Goexit ends it; another
 // one then goes on where it stood.
@@ -188,32 +201,28 @@ func (r *run) publish() bool {
 	for _, pattern := range collector.Unmatched(r.collector.Runtime) {
 		r.lineOnce("pattern "+pattern, "pattern %q of --metric-runtime matches no metric of %s", pattern, runtime.Version())
 	}
-	r.own, r.announced, r.first = ownNames{}, false, true
+	r.own, r.announced, r.phase = ownNames{}, false, first
 
-	// The first tick is immediate, or as soon as the server's name resolves.
 	now := time.Now()
-	r.due = now
-	if r.sink.link.ready(now) == errLookingUp {
-		r.due = now.Add(firstLookup)
-	}
-	r.setTimer(r.due.Sub(now))
+	r.resolving = r.sink.link.ready(now) == errLookingUp
+	r.setTicker(now, firstLookup)
 	r.published = true
 	return true
 }
 
-// setTimer makes the timer fire after d, and not before.
-func (r *run) setTimer(d time.Duration) {
-	if r.timer == nil {
-		r.timer = time.NewTimer(d)
+// setTicker makes the ticker fire d from now, and not before, and then every d.
+func (r *run) setTicker(now time.Time, d time.Duration) {
+	r.due = now.Add(d)
+	if r.ticker == nil {
+		r.ticker = time.NewTicker(d)
 		return
 	}
-	if !r.timer.Stop() {
-		select { // before Go 1.23, what has fired stays in the channel
-		case <-r.timer.C:
-		default:
-		}
+	r.ticker.Stop()
+	select { // before Go 1.23, what has fired stays in the channel
+	case <-r.ticker.C:
+	default:
 	}
-	r.timer.Reset(d)
+	r.ticker.Reset(d)
 }
 
 // locked calls f with mu held, and frees it whatever happens.
@@ -229,10 +238,13 @@ func (r *run) loop() {
 		r.goOn()
 	}
 	for {
+		if r.phase == first && !r.resolving {
+			r.tick()
+		}
 		select {
 		case <-r.stop:
 			return
-		case <-r.timer.C:
+		case <-r.ticker.C:
 			r.tick()
 		case a := <-r.sink.link.answers:
 			r.locked(func() {
@@ -240,9 +252,7 @@ func (r *run) loop() {
 					r.sink.link.adopt(a, time.Now())
 				}
 			})
-			if r.first {
-				r.tick()
-			}
+			r.resolving = false
 		case <-r.wake:
 			if r.settled == nil {
 				r.settling = time.Now()
@@ -290,24 +300,28 @@ func (r *run) ownHealth() {
 	r.sink.gauge("runtimemetrics.late.ns", int64(r.late))
 }
 
-// schedule sets the time of the next tick. The second one comes after a random
-// part of the pause, the others a pause after each other: processes that were
-// started together drift apart, and stay apart. Ticks that were missed while
-// the process was stopped are left out.
+// schedule sets the time of the next tick. Ticks that were missed while the
+// process was stopped are left out.
 func (r *run) schedule(now time.Time) {
-	pause := r.set.pause
-	r.late = max(0, now.Sub(r.due))
-	if r.first {
-		r.first = false
-		r.due = now.Add(randomPart(pause))
-	} else {
-		r.due = r.due.Add(pause)
-	}
-	if late := now.Sub(r.due); late >= 0 {
-		r.due = r.due.Add((late/pause + 1) * pause)
-	}
 	r.ticks++
-	r.setTimer(r.due.Sub(now))
+	r.late = max(0, now.Sub(r.due))
+	pause := r.set.pause
+	switch r.phase {
+	case first:
+		r.phase = second
+		r.setTicker(now, randomPart(pause))
+	case second:
+		wait := pause - r.late%pause // the phase is kept if this tick was held up
+		if r.late < time.Millisecond {
+			r.phase, wait = steady, pause
+		}
+		r.setTicker(now, wait)
+	case steady: // the ticker goes on by itself, and leaves out the same ones
+		r.due = r.due.Add(pause)
+		if late := now.Sub(r.due); late >= 0 {
+			r.due = r.due.Add((late/pause + 1) * pause)
+		}
+	}
 }
 
 // randomPart returns a random part of d, more than 0 and at most d. It does not

@@ -172,10 +172,6 @@ func newTick(t testing.TB, cfg Config, sources ...*source) func() {
 }
 
 func TestATickAllocatesNothing(t *testing.T) {
-	if raceEnabled {
-		t.Skip("under -race, sync.Pool drops what it is given at random")
-	}
-	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it empties the client's pool
 	own := newSource(nil, func(gauge func(string, int64), fraction func(string, float64)) {
 		gauge("queue.depth", 17)
 		gauge("balance", -1)

@@ -129,11 +129,12 @@ type link struct {
 	calls netCalls
 
 	conn     net.Conn
-	peer     string    // what conn is connected to
-	dialled  time.Time // when
-	fresh    bool      // nothing has been written to conn yet
-	deadline time.Time // for all writes of a tick
-	refused  bool      // the last tick found that the kernel had a refusal to report
+	send     func(datagram []byte) error // writes to conn or fails at once; nil if conn cannot
+	peer     string                      // what conn is connected to
+	dialled  time.Time                   // when
+	fresh    bool                        // nothing has been written to conn yet
+	deadline time.Time                   // for all writes of a tick
+	refused  bool                        // the last tick found that the kernel had a refusal to report
 
 	// Resolving, if addr is a name. One lookup runs at a time.
 	name     bool
@@ -263,6 +264,10 @@ func (l *link) connect(peer string, now time.Time) bool {
 		l.conn.Close()
 	}
 	l.conn, l.peer, l.fresh, l.err = conn, peer, true, nil
+	l.send = nil
+	if l.addr.network == "udp" {
+		l.send = atOnce(conn)
+	}
 	return true
 }
 
@@ -302,18 +307,28 @@ func (l *link) write(datagram []byte, now time.Time) sent {
 }
 
 func (l *link) writeOnce(datagram []byte) error {
+	l.fresh = false
+	if l.send != nil {
+		return l.send(datagram)
+	}
 	if err := l.conn.SetWriteDeadline(l.deadline); err != nil {
 		return err
 	}
 	_, err := l.conn.Write(datagram)
-	l.fresh = false
 	return err
+}
+
+// begin comes before the writes of a tick.
+func (l *link) begin() {
+	if l.send == nil {
+		l.deadline = time.Now().Add(writeTimeout)
+	}
 }
 
 // rest takes the deadline back after the writes of a tick. Its timer would wake
 // the process for nothing.
 func (l *link) rest() {
-	if l.conn != nil {
+	if l.conn != nil && l.send == nil {
 		_ = l.conn.SetWriteDeadline(time.Time{})
 	}
 }

@@ -1,14 +1,15 @@
 package runtimemetrics
 
 import (
+	"bytes"
 	"math"
+	"strconv"
 	"time"
 
 	"github.com/cactus/go-statsd-client/v5/statsd"
 )
 
-// packer is a statsd.Sender that sends nothing: it gathers the lines that a
-// client formats during one tick and packs them into as few datagrams as
+// packer gathers the lines of one tick and packs them into as few datagrams as
 // possible. It keeps its memory from tick to tick.
 type packer struct {
 	limit   int    // largest datagram
@@ -18,28 +19,23 @@ type packer struct {
 	tooLong int    // units that did not fit into a datagram and were left out
 }
 
-// Send appends one line.
-func (p *packer) Send(line []byte) (int, error) {
-	p.buf = append(p.buf, line...)
-	p.buf = append(p.buf, '\n')
+// take takes buf back, to which a line with its end has been appended.
+func (p *packer) take(buf []byte) {
+	p.buf = buf
 	if p.join {
-		return len(line), nil
+		return
 	}
 	start := 0
 	if n := len(p.ends); n > 0 {
 		start = p.ends[n-1]
 	}
-	if len(p.buf)-1-start > p.limit {
-		p.buf = p.buf[:start]
+	if len(buf)-1-start > p.limit {
+		p.buf = buf[:start]
 		p.tooLong++
 	} else {
-		p.ends = append(p.ends, len(p.buf))
+		p.ends = append(p.ends, len(buf))
 	}
-	return len(line), nil
 }
-
-// Close is there to make the packer a statsd.Sender.
-func (p *packer) Close() error { return nil }
 
 func (p *packer) reset() {
 	p.buf, p.ends, p.tooLong = p.buf[:0], p.ends[:0], 0
@@ -61,23 +57,55 @@ func (p *packer) pack(write func(datagram []byte)) {
 	}
 }
 
-// sink is where the gauges of a tick go: through go-statsd-client's formatting
-// into a packer, and from there over a link.
+// sink is where the gauges of a tick go: formatted into a packer, and from there
+// over a link.
 type sink struct {
 	packer packer
-	client *statsd.Client
-	tags   []statsd.Tag
+	layout layout
 	link   *link
 }
 
 func newSink(s settings, host hostInfo, calls netCalls) *sink {
-	k := &sink{packer: packer{limit: s.packetSize}, link: newLink(s.addr, calls), tags: expandTags(s.tags, host)}
+	return &sink{
+		packer: packer{limit: s.packetSize},
+		layout: newLayout(s.prefix, tagFormats[s.tagFormat], expandTags(s.tags, host)),
+		link:   newLink(s.addr, calls),
+	}
+}
+
+// layout is what a gauge's line consists of beside its name and its value. All
+// of it is go-statsd-client's, but the same for each line: the client writes one
+// for newLayout to cut, not each line of each tick, which would make the tick a
+// quarter dearer and let it allocate after each garbage collection, that is when
+// the client's pool is empty.
+type layout struct {
+	prefix string // before the name
+	middle string // between name and value
+	suffix string // after the value, with the line end
+}
+
+func newLayout(prefix string, format statsd.TagFormat, tags []statsd.Tag) layout {
+	const name = "\n" // is nowhere else in a line
+	var line capture
 	// The errors are a nil sender and an unknown format of tags, neither of
 	// which this is.
-	client, _ := statsd.NewClientWithSender(&k.packer, s.prefix, tagFormats[s.tagFormat])
-	k.client = client.(*statsd.Client)
-	return k
+	client, _ := statsd.NewClientWithSender(&line, prefix, format)
+	client.Gauge(name, 0, 1, tags...)
+
+	before, after, _ := bytes.Cut(line, []byte(name))
+	value := bytes.IndexByte(after, '|') - 1 // the only character before the type
+	return layout{prefix: string(before), middle: string(after[:value]), suffix: string(after[value+1:]) + "\n"}
 }
+
+// capture is a statsd.Sender that keeps what it was sent last.
+type capture []byte
+
+func (c *capture) Send(line []byte) (int, error) {
+	*c = append((*c)[:0], line...)
+	return len(line), nil
+}
+
+func (c *capture) Close() error { return nil }
 
 // noLimit is the value from which on one means "no limit" and is sent as 0.
 const noLimit = 1 << 62
@@ -91,7 +119,8 @@ func (k *sink) gauge(name string, value int64) {
 	if value < 0 {
 		k.zeroBefore(name)
 	}
-	k.client.Gauge(name, value, 1, k.tags...)
+	buf := strconv.AppendInt(k.begin(name), value, 10)
+	k.packer.take(append(buf, k.layout.suffix...))
 }
 
 // fraction is gauge for a number that need not be whole. What is no number is
@@ -105,13 +134,21 @@ func (k *sink) fraction(name string, value float64) {
 	case value < 0:
 		k.zeroBefore(name)
 	}
-	k.client.GaugeFloat(name, value, 1, k.tags...)
+	buf := strconv.AppendFloat(k.begin(name), value, 'f', -1, 64)
+	k.packer.take(append(buf, k.layout.suffix...))
+}
+
+// begin returns the packer's buffer with the line up to its value.
+func (k *sink) begin(name string) []byte {
+	buf := append(k.packer.buf, k.layout.prefix...)
+	buf = append(buf, name...)
+	return append(buf, k.layout.middle...)
 }
 
 // zeroBefore adds the 0 that stands before a negative value.
 func (k *sink) zeroBefore(name string) {
 	k.packer.join = true
-	k.client.Gauge(name, 0, 1, k.tags...)
+	k.gauge(name, 0)
 	k.packer.join = false
 }
 
@@ -137,7 +174,7 @@ func (k *sink) write(now time.Time) outcome {
 	var o outcome
 	first := true
 	k.link.refused = false
-	k.link.deadline = time.Now().Add(writeTimeout)
+	k.link.begin()
 	k.packer.pack(func(datagram []byte) {
 		// After a failure the rest would fail too, each as late as the write's
 		// deadline.

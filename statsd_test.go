@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cactus/go-statsd-client/v5/statsd"
 )
 
 // fill makes a packer of units, each a text without its last line end.
@@ -18,7 +20,7 @@ func fill(limit int, units ...string) *packer {
 		lines := strings.Split(unit, "\n")
 		for i, line := range lines {
 			p.join = i < len(lines)-1
-			p.Send([]byte(line))
+			p.take(append(append(p.buf, line...), '\n'))
 		}
 	}
 	return p
@@ -171,6 +173,40 @@ func TestGaugeWireFormat(t *testing.T) {
 	}
 }
 
+// TestLinesAreTheClients holds our lines against those that go-statsd-client
+// writes gauge by gauge.
+func TestLinesAreTheClients(t *testing.T) {
+	random := rand.New(rand.NewSource(1))
+	pick := func(from ...string) string { return from[random.Intn(len(from))] }
+	for i := 0; i < 2000; i++ {
+		set := settings{
+			prefix:     pick("", "go", "go.web1.example.com", "0", "a-b_c.0"),
+			tags:       pick("", "env:prod", "zero:0,service:api,host:{host}", "a:0.0,b:{exe}"),
+			tagFormat:  pick("datadog", "influx", "graphite"),
+			packetSize: 1432,
+		}
+		k := newSink(set, testHost, netCalls{})
+		var want capture
+		client, err := statsd.NewClientWithSender(&want, set.prefix, tagFormats[set.tagFormat])
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, value := pick("x", "mem.heap.alloc", "0", "g"), random.Int63n(noLimit)>>uint(random.Intn(62))
+		fraction := float64(value) / 1024
+		if i%2 == 0 {
+			k.gauge(name, value)
+			client.Gauge(name, value, 1, expandTags(set.tags, testHost)...)
+		} else {
+			k.fraction(name, fraction)
+			client.(statsd.ExtendedStatSender).GaugeFloat(name, fraction, 1, expandTags(set.tags, testHost)...)
+		}
+		if got := string(k.packer.buf); got != string(want)+"\n" {
+			t.Fatalf("%+v: wrote %q, the client %q", set, got, want)
+		}
+		k.close()
+	}
+}
+
 func TestHealthReports(t *testing.T) {
 	const (
 		ok      = "ok"      // sent, and what went before was not refused
@@ -240,7 +276,7 @@ func TestPackerKeepsItsMemory(t *testing.T) {
 	line := bytes.Repeat([]byte("x"), 40)
 	tick := func() {
 		for i := 0; i < 50; i++ {
-			p.Send(line)
+			p.take(append(append(p.buf, line...), '\n'))
 		}
 		p.pack(func([]byte) {})
 		p.reset()

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package runtimemetrics
+
+import "net"
+
+// atOnce returns nil: here a write is given a deadline.
+func atOnce(net.Conn) func(datagram []byte) error { return nil }
