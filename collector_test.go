@@ -149,6 +149,10 @@ func TestExactModeSeesEveryAllocation(t *testing.T) {
 // newTick returns a function that makes one whole tick through a real socket,
 // which a goroutine drains.
 func newTick(t testing.TB, cfg Config, sources ...*source) func() {
+	return newTestRun(t, cfg, sources...).tick
+}
+
+func newTestRun(t testing.TB, cfg Config, sources ...*source) *run {
 	server := listen(t, "127.0.0.1:0")
 	go func() {
 		buf := make([]byte, 1<<16)
@@ -168,7 +172,7 @@ func newTick(t testing.TB, cfg Config, sources ...*source) func() {
 		t.Fatal("publishing is off")
 	}
 	t.Cleanup(r.end)
-	return r.tick
+	return r
 }
 
 func TestATickAllocatesNothing(t *testing.T) {
@@ -205,6 +209,21 @@ func BenchmarkTick(b *testing.B) {
 			b.ResetTimer()
 			for i := 0; i < b.N; i++ {
 				tick()
+			}
+		})
+	}
+}
+
+// BenchmarkCollectAndFormat is a tick without its write.
+func BenchmarkCollectAndFormat(b *testing.B) {
+	for name, cfg := range map[string]Config{"default": {}, "all": {Runtime: "all"}} {
+		b.Run(name, func(b *testing.B) {
+			r := newTestRun(b, cfg)
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := 0; i < b.N; i++ {
+				r.collector.Collect()
+				r.sink.packer.reset()
 			}
 		})
 	}

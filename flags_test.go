@@ -96,6 +96,7 @@ func TestBadInputSaysWhatWouldBeRight(t *testing.T) {
 		{"metric-prefix", "a..", "dot"},
 		{"metric-prefix", strings.Repeat("a", 129), "128 bytes"},
 		{"metric-prefix", "{host}.{exe}.{host}", "two placeholders"},
+		{"metric-prefix", "{e{host}xe}", "'{'"},
 		{"metric-tags", "a:" + strings.Repeat("x", 254), "255 bytes"},
 		{"metric-packet-size", "255", "256 to 65507"},
 		{"metric-packet-size", "65508", "256 to 65507"},
@@ -140,6 +141,7 @@ func TestBadInputSaysWhatWouldBeRight(t *testing.T) {
 		{"metric-tags", "a:b c", "' '"},
 		{"metric-tags", "a:{hostname}", "'{'"},
 		{"metric-tags", "{host}:a", "letter"},
+		{"metric-tags", "a:{e{host}xe}", "'{'"},
 		{"metric-tags", "größe:a", "'ö'"},
 		{"metric-tag-format", "prometheus", "datadog"},
 	}

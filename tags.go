@@ -41,7 +41,7 @@ func parseTags(text string) ([]statsd.Tag, error) {
 	seen := map[string]bool{}
 	for _, pair := range strings.Split(text, ",") {
 		key, value, ok := strings.Cut(pair, ":")
-		literal := strings.NewReplacer(hostPlaceholder, "", exePlaceholder, "").Replace(value)
+		literal := replacePlaceholders(value, "_", "_")
 		switch {
 		case !ok || key == "" || value == "":
 			return nil, fmt.Errorf("tag %q lacks its key or its value; %s", pair, right)
@@ -68,7 +68,7 @@ func parseTags(text string) ([]statsd.Tag, error) {
 func expandTags(text string, host hostInfo) []statsd.Tag {
 	tags, _ := parseTags(text)
 	for i := range tags {
-		tags[i][1] = strings.NewReplacer(hostPlaceholder, host.safeHost(), exePlaceholder, host.safeExe()).Replace(tags[i][1])
+		tags[i][1] = replacePlaceholders(tags[i][1], host.safeHost(), host.safeExe())
 	}
 	return tags
 }

@@ -153,7 +153,7 @@ type Collector struct {
 	snapshot  snapshot
 
 	// What a tick reads of package runtime/metrics, in one call: those of
-	// memSampleNames, then those of further.
+	// memSampleNames, then what further has beside them.
 	samples []metrics.Sample
 	further []runtimeMetric
 }
@@ -215,9 +215,7 @@ func (c *Collector) Collect() {
 // read reads the metrics and the statistics of memory.
 func (c *Collector) read() {
 	if c.samples == nil {
-		c.samples = newMemSamples()
-		further, samples := selectMetrics(c.Runtime, len(c.samples))
-		c.further, c.samples = further, append(c.samples, samples...)
+		c.further, c.samples = selectMetrics(c.Runtime, newMemSamples())
 	}
 	if c.EnableMem && !c.Exact || len(c.further) > 0 {
 		metrics.Read(c.samples)

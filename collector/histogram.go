@@ -13,24 +13,36 @@ import (
 type histogram struct {
 	edges  []float64
 	counts []uint64 // all events so far, at the last update
-	since  []uint64 // events between the last update and the one before
+	events uint64   // sum of counts
+	since  []uint64 // events between the last update and the one before, if there were any
 	total  uint64   // sum of since
 }
 
-// update takes in a reading. It allocates only if the buckets are new; then
-// nothing counts as having happened since.
+// update takes in a reading. It allocates only at the first one; then nothing
+// counts as having happened since. The edges never change while the program
+// lives, and are shared with the runtime: package runtime/metrics promises both.
 func (h *histogram) update(now *metrics.Float64Histogram) {
-	if !slices.Equal(h.edges, now.Buckets) {
-		h.edges = slices.Clone(now.Buckets)
-		h.counts = slices.Clone(now.Counts)
+	if len(h.counts) != len(now.Counts) {
+		h.edges, h.counts = now.Buckets, slices.Clone(now.Counts)
 		h.since = make([]uint64, len(now.Counts))
+		h.events = sum(now.Counts)
 	}
-	h.total = 0
+	events := sum(now.Counts)
+	h.total, h.events = events-h.events, events
+	if h.total == 0 {
+		return // most histograms at most ticks
+	}
 	for i, n := range now.Counts {
 		h.since[i] = n - h.counts[i]
-		h.total += h.since[i]
-		h.counts[i] = n
 	}
+	copy(h.counts, now.Counts)
+}
+
+func sum(counts []uint64) (total uint64) {
+	for _, n := range counts {
+		total += n
+	}
+	return total
 }
 
 // quantile returns the value below which the fraction q, more than 0 and at
@@ -65,6 +77,9 @@ func (h *histogram) quantile(q float64) float64 {
 // last update, so that no event was larger; 0 if there were none. Of a bucket
 // without an upper edge it is the lower one, which is all that is known.
 func (h *histogram) upper() float64 {
+	if h.total == 0 {
+		return 0
+	}
 	for i := len(h.since) - 1; i >= 0; i-- {
 		if h.since[i] > 0 {
 			_, upper := h.bounds(i)
@@ -92,20 +107,6 @@ func (h *histogram) bounds(i int) (lower, upper float64) {
 // over returns how many events there have been so far in the buckets from the
 // first edge at or above limit on.
 func (h *histogram) over(limit float64) uint64 {
-	var n uint64
-	for i, count := range h.counts {
-		if h.edges[i] >= limit {
-			n += count
-		}
-	}
-	return n
-}
-
-// events returns how many events there have been so far.
-func (h *histogram) events() uint64 {
-	var n uint64
-	for _, count := range h.counts {
-		n += count
-	}
-	return n
+	first, _ := slices.BinarySearch(h.edges, limit)
+	return sum(h.counts[min(first, len(h.counts)):])
 }

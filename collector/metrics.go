@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"runtime/metrics"
+	"slices"
 	"strings"
 )
 
@@ -152,15 +153,21 @@ type runtimeMetric struct {
 }
 
 // selectMetrics returns the metrics that the patterns select, in the order of
-// metrics.All, their samples numbered from first on, and those samples.
-func selectMetrics(patterns []string, first int) (selected []runtimeMetric, samples []metrics.Sample) {
+// metrics.All, and the samples with those added that are not there yet.
+func selectMetrics(patterns []string, samples []metrics.Sample) ([]runtimeMetric, []metrics.Sample) {
+	var selected []runtimeMetric
 	taken := map[string]bool{}
 	for _, d := range metrics.All() {
 		for _, p := range patterns {
 			if !matches(p, d.Name) {
 				continue
 			}
-			m := runtimeMetric{sample: first + len(samples), scale: 1, cumulative: d.Cumulative}
+			m := runtimeMetric{scale: 1, cumulative: d.Cumulative}
+			m.sample = slices.IndexFunc(samples, func(s metrics.Sample) bool { return s.Name == d.Name })
+			if m.sample < 0 {
+				m.sample = len(samples)
+				samples = append(samples, metrics.Sample{Name: d.Name})
+			}
 			m.name = gaugeName(d.Name, taken)
 			isTime := strings.HasSuffix(d.Name, "seconds")
 			if isTime {
@@ -174,7 +181,6 @@ func selectMetrics(patterns []string, first int) (selected []runtimeMetric, samp
 				}
 			}
 			selected = append(selected, m)
-			samples = append(samples, metrics.Sample{Name: d.Name})
 			break
 		}
 	}
@@ -213,7 +219,7 @@ func (m *runtimeMetric) output(v metrics.Value, gauge GaugeFunc) {
 		h.update(v.Float64Histogram())
 		gauge(m.nameP99, whole(h.quantile(0.99)*m.scale))
 		gauge(m.nameUpper, whole(h.upper()*m.scale))
-		gauge(m.nameEvents, sane(h.events()))
+		gauge(m.nameEvents, sane(h.events))
 		if m.nameOver != "" {
 			gauge(m.nameOver, sane(h.over(longPause)))
 		}

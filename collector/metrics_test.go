@@ -100,9 +100,13 @@ func FuzzPatterns(f *testing.F) {
 		if err != nil {
 			return
 		}
-		selected, samples := selectMetrics(patterns, 0)
-		if len(selected) != len(samples) {
-			t.Errorf("%q selects %d metrics with %d samples", text, len(selected), len(samples))
+		selected, samples := selectMetrics(patterns, newMemSamples())
+		read := map[string]bool{}
+		for _, s := range samples {
+			if read[s.Name] {
+				t.Errorf("%q reads %s twice", text, s.Name)
+			}
+			read[s.Name] = true
 		}
 		if len(patterns) > 0 && len(selected) == 0 && len(Unmatched(patterns)) == 0 {
 			t.Errorf("%q selects nothing, but every pattern matches", text)
