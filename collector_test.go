@@ -214,9 +214,9 @@ func BenchmarkTick(b *testing.B) {
 	}
 }
 
-// BenchmarkCollectAndFormat is a tick without its write.
-func BenchmarkCollectAndFormat(b *testing.B) {
-	for name, cfg := range map[string]Config{"default": {}, "all": {Runtime: "all"}} {
+// BenchmarkUnsent is a tick without its write.
+func BenchmarkUnsent(b *testing.B) {
+	for name, cfg := range map[string]Config{"collect-and-format": {}, "collect-and-format-all": {Runtime: "all"}} {
 		b.Run(name, func(b *testing.B) {
 			r := newTestRun(b, cfg)
 			b.ReportAllocs()

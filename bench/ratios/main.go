@@ -31,7 +31,8 @@ const (
 type results map[string][]float64
 
 // line is one result: BenchmarkTick/name-procs, iterations, values with units.
-var line = regexp.MustCompile(`^BenchmarkTick/(\S+?)(?:-\d+)?\s+\d+\s+(.*)$`)
+// BenchmarkUnsent is a tick without its write.
+var line = regexp.MustCompile(`^Benchmark(?:Tick|Unsent)/(\S+?)(?:-\d+)?\s+\d+\s+(.*)$`)
 
 // parse returns the results by subject, and the subjects in their order.
 func parse(in io.Reader) (subjects []string, all map[string]results, err error) {
@@ -108,9 +109,16 @@ func main() {
 			fmt.Printf("| %s | %.1f | | | %.1f | | | | |\n", name, median(r[cpu])/1e3, median(r[wall])/1e3)
 			continue
 		}
+		if len(r[cpu]) == 0 { // it has its own comparison below
+			fmt.Printf("| %s | | | | %.1f | | | | %.0f |\n", name, median(r[wall])/1e3, median(r[allocs]))
+			continue
+		}
 		fmt.Printf("| %s | %.1f | %s | %s | %.1f | %s | %.0f | %.0f | %.0f |\n", name,
 			median(r[cpu])/1e3, ratio(r[cpu], all["floor"][cpu]), ratio(all["ancestor"][cpu], r[cpu]),
 			median(r[wall])/1e3, ratio(r[wall], all["floor"][wall]),
 			median(r[datagrams]), median(r[size]), median(r[allocs]))
+	}
+	if r := all["collect-and-format-all"]; r != nil {
+		fmt.Printf("\nTo collect and format all of runtime/metrics takes %s times what the 27 take.\n", ratio(r[wall], all["collect-and-format"][wall]))
 	}
 }
