@@ -9,8 +9,11 @@
 
 SHELL    := bash
 GO       ?= go
+comma    := ,
+space    := $(subst ,, )
 TOOL      = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
-OLDEST   := go1.21.13
+# From the one that go.mod names to the one before the newest, which runs all else.
+RELEASES := go1.21.13 go1.22.12 go1.23.12 go1.24.13 go1.25.12
 FUZZTIME ?= 1m
 SOAK     ?= 1h
 
@@ -21,7 +24,10 @@ INTEROP  := tests/interop tests/interop/otel tests/interop/telegraf
 # Where examples/graphite/up installs StatsD.
 export STATSD_JS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/runtimemetrics-statsd-0.9.0/node_modules/statsd/stats.js
 
-.PHONY: test check demo live bench idle fuzz soak deps lint unit oldest cross modules interop vuln
+# The packages that are linked into other people's services.
+PACKAGES := . ./collector ./process ./expvar
+
+.PHONY: test check demo live bench idle fuzz soak deps lint unit cover releases cross modules interop vuln
 
 # Not to be skipped, once deps has installed what it takes.
 test: export RUNTIMEMETRICS_E2E = required
@@ -29,7 +35,7 @@ test: deps check
 	$(MAKE) fuzz FUZZTIME=3s
 	$(MAKE) soak SOAK=1m
 
-check: lint unit oldest cross modules interop vuln
+check: lint unit cover releases cross modules interop vuln
 
 demo:
 	examples/graphite/up
@@ -54,6 +60,7 @@ deps:
 lint:
 	@echo gofmt -s; test -z "$$(gofmt -s -l $$(git ls-files '*.go') | tee /dev/stderr)"
 	$(GO) mod tidy -diff
+	$(TOOL) actionlint -shellcheck= -pyflakes=
 	$(GO) run ./internal/gendoc -check
 	$(GO) -C dashboards run . -check
 	set -e; for m in $(MODULES); do (cd $$m && $(GO) vet ./... && $(TOOL) staticcheck ./...); done
@@ -61,20 +68,27 @@ lint:
 unit:
 	$(GO) test -race ./...
 	@# What -race would disturb: counts of allocations.
-	$(GO) test . ./collector ./process ./expvar
+	$(GO) test $(PACKAGES)
 	$(GO) test -tags runtimemetrics_noflags .
 
-# The oldest Go that go.mod names, where its toolchain can be had.
-oldest:
-	@if GOTOOLCHAIN=$(OLDEST) $(GO) version >/dev/null 2>&1; then \
-		echo "$(OLDEST) test . ./collector ./process ./expvar"; \
-		GOTOOLCHAIN=$(OLDEST) $(GO) test . ./collector ./process ./expvar; \
-	else echo "SKIPPED: $(OLDEST) cannot be had here"; fi
+# How much of them tests run, and why the rest is not: at least 90 %.
+cover:
+	@profile=$$(mktemp) && trap 'rm -f "$$profile"' EXIT && \
+		$(GO) test -count=1 -coverprofile="$$profile" -coverpkg=$(subst $(space),$(comma),$(PACKAGES)) $(PACKAGES) >/dev/null && \
+		$(GO) run ./internal/coverage "$$profile"
+
+# Each Go release, where its toolchain can be had.
+releases:
+	@for release in $(RELEASES); do \
+		if GOTOOLCHAIN=$$release $(GO) version >/dev/null 2>&1; then \
+			echo "$$release test $(PACKAGES)"; \
+			GOTOOLCHAIN=$$release $(GO) test $(PACKAGES) || exit 1; \
+		else echo "SKIPPED: $$release cannot be had here"; fi; done
 
 # Go has no darwin/386.
 cross:
 	set -e; for target in linux/{amd64,arm64,386} darwin/{amd64,arm64} windows/{amd64,arm64,386} freebsd/amd64; do \
-		echo "vet $$target"; CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) vet . ./collector ./process ./expvar; done
+		echo "vet $$target"; CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) vet $(PACKAGES); done
 
 # What a test builds while it runs is not in its cache's key, hence -count=1.
 modules:

@@ -254,6 +254,18 @@ func TestARefusingServerKeepsItsSocket(t *testing.T) {
 	}
 }
 
+func TestAResolverThatFindsNothingHasFailed(t *testing.T) {
+	n := &fakeNet{}
+	n.lookup = func(context.Context, string) ([]netip.Addr, error) { return nil, nil }
+	l := linkTo(t, "stats", n)
+	now := time.Now()
+	l.ready(now)
+	l.adopt(<-l.answers, now)
+	if err := l.ready(now); err == nil || !strings.Contains(err.Error(), "no address") {
+		t.Errorf("got %v, want an error that says that there is no address", err)
+	}
+}
+
 func TestAHangingResolverIsAskedOnce(t *testing.T) {
 	var asked int
 	release := make(chan struct{})

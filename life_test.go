@@ -334,38 +334,47 @@ func TestTheFirstTickIsImmediateThenEachProcessHasItsPhase(t *testing.T) {
 }
 
 func TestMissedTicksAreLeftOut(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newService()
-		slow := true
-		s.register(func(gauge func(string, int64)) {
-			if slow {
-				time.Sleep(35 * time.Second) // or the process was stopped
+	const slow, pause = 35 * time.Second, 10 * time.Second
+	for held := 0; held < 4; held++ { // the tick that is held up
+		synctest.Test(t, func(t *testing.T) {
+			s := newService()
+			n := 0
+			s.register(func(gauge func(string, int64)) {
+				if n == held {
+					time.Sleep(slow) // or the process was stopped
+				}
+				n++
+			}, nil)
+			s.begin(t, Config{Pause: pause})
+			time.Sleep(100 * time.Second)
+			s.stopByHand()
+			sent := s.sent()
+			var at []time.Duration // since the tick that was held up
+			for _, d := range sent[held : len(sent)-1] {
+				at = append(at, d.at.Sub(sent[held].at))
 			}
-			slow = false
-		}, nil)
-		start := time.Now()
-		s.begin(t, Config{Pause: 10 * time.Second})
-		time.Sleep(80 * time.Second)
-		s.stopByHand()
-		sent := s.sent()
-		var at []time.Duration
-		for _, d := range sent[:len(sent)-1] {
-			at = append(at, d.at.Sub(start))
-		}
-		// The first arrives at 35 s; a timer that fired meanwhile brings one
-		// more at once; then the phase goes on as if nothing had been.
-		if len(at) < 5 || at[0] != 35*time.Second || at[1] != at[0] {
-			t.Fatalf("ticks at %v", at)
-		}
-		for i := 3; i < len(at); i++ {
-			if at[i]-at[i-1] != 10*time.Second {
-				t.Errorf("ticks at %v: they should be 10 s apart again", at)
+			// The ticker fired meanwhile, which brings one more at once; then
+			// the phase goes on as if nothing had been.
+			if len(at) < 4 || at[1] != 0 {
+				t.Fatalf("tick %d was held up, those after it came at %v", held, at)
 			}
-		}
-		if wait := at[2] - at[1]; wait <= 0 || wait > 10*time.Second {
-			t.Errorf("ticks at %v", at)
-		}
-	})
+			if at[2] <= 0 || at[2] > pause {
+				t.Errorf("tick %d was held up, those after it came at %v", held, at)
+			}
+			for i := 3; i < len(at); i++ {
+				if at[i]-at[i-1] != pause {
+					t.Errorf("tick %d was held up, those after it came at %v: they should be %v apart again", held, at, pause)
+				}
+			}
+			if held == 0 && at[2] == pause {
+				t.Errorf("the first tick was held up, and what held it up now sets the phase")
+			}
+			// From the second tick on, the phase is known.
+			if held > 0 && at[2] != 4*pause-slow {
+				t.Errorf("tick %d was held up, those after it came at %v: the phase is lost", held, at)
+			}
+		})
+	}
 }
 
 func TestPublishingBeginsWhenTheNameResolves(t *testing.T) {

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"fmt"
 	"os"
 	"reflect"
 	"runtime"
@@ -115,6 +116,27 @@ func TestRunTicksAtOnceAndZeroesEverythingWhenDone(t *testing.T) {
 	}
 }
 
+func TestRunGoesOnTickingAndZeroesFurtherMetricsToo(t *testing.T) {
+	var r recorder
+	done := make(chan struct{})
+	ticks := 0
+	c := New(func(key string, val uint64) {
+		r.gauge(key, val)
+		if key == names[0] {
+			if ticks++; ticks == 3 {
+				close(done)
+			}
+		}
+	})
+	c.PauseDur, c.Done, c.Runtime = time.Millisecond, done, []string{"/gc/*", "/sched/*"}
+	c.Run()
+	for _, key := range []string{"runtime.gc.cycles.total", "runtime.gc.heap.live.bytes", "runtime.sched.latencies.ns.events", "runtime.sched.latencies.ns.over_10ms"} {
+		if val, ok := r.last[key]; val != 0 || !ok {
+			t.Errorf("%s = %d, output %v; want 0 after Done", key, val, ok)
+		}
+	}
+}
+
 func TestZeroLevelsLeavesCumulativeGaugesAlone(t *testing.T) {
 	var r recorder
 	New(r.gauge).ZeroLevels()
@@ -141,6 +163,9 @@ func TestValuesWithoutLimitAreOutputAsZero(t *testing.T) {
 // TestCatalogueIsComplete holds the catalogue and the package's documentation,
 // which a reader takes for the same, equal.
 func TestCatalogueIsComplete(t *testing.T) {
+	if kinds := fmt.Sprint(Level, Cumulative); kinds != "level cumulative" {
+		t.Errorf("the kinds are called %q", kinds)
+	}
 	source, err := os.ReadFile("collector.go")
 	if err != nil {
 		t.Fatal(err)

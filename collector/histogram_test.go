@@ -109,6 +109,16 @@ func TestQuantilesAgreeWithSortedSamples(t *testing.T) {
 	}
 }
 
+func TestQuantilesOfMoreEventsThanAFloatCounts(t *testing.T) {
+	var h histogram
+	edges := []float64{0, 1, 2}
+	h.update(&metrics.Float64Histogram{Buckets: edges, Counts: []uint64{0, 0}})
+	h.update(&metrics.Float64Histogram{Buckets: edges, Counts: []uint64{1<<60 + 1, 1<<60 + 1}})
+	if got := h.quantile(1); got < 1 || got > 2 {
+		t.Errorf("quantile 1 = %v, want one in the last bucket", got)
+	}
+}
+
 func TestTheFirstReadingIsNotSince(t *testing.T) {
 	var h histogram
 	h.update(&metrics.Float64Histogram{Buckets: []float64{0, 1, 2}, Counts: []uint64{5, 3}})

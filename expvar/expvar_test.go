@@ -38,10 +38,12 @@ func init() {
 	codes.AddFloat("share", 0.5)
 	inner := new(expvar.Map).Init()
 	inner.Add("deep", -3)
+	inner.Set("none", nil)
 	codes.Set("inner", inner)
 	expvar.NewString("test.name").Set("web")
 	expvar.Publish("test.func.int", expvar.Func(func() any { return 7 }))
 	expvar.Publish("test.func.uint8", expvar.Func(func() any { return uint8(8) }))
+	expvar.Publish("test.func.int64", expvar.Func(func() any { return int64(-9) }))
 	expvar.Publish("test.func.nil", expvar.Func(func() any { return nil }))
 	expvar.Publish("test.func.bool", expvar.Func(func() any { return true }))
 	expvar.Publish("test.func.nan", expvar.Func(func() any { return math.NaN() }))
@@ -71,6 +73,7 @@ func TestEveryNumberIsAGauge(t *testing.T) {
 		"expvar.test.codes.inner.deep":  "-3",
 		"expvar.test.func.int":          "7",
 		"expvar.test.func.uint8":        "8",
+		"expvar.test.func.int64":        "-9",
 		"expvar.test.func.nan":          "NaN", // which the root package does not send
 		"expvar.test.func.map.a":        "1",
 		"expvar.test.func.map.b":        "2",

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/runtimemetrics/runtimemetrics/collector"
 )
 
 // The names are the contract with dashboards, so they stand here once more.
@@ -22,9 +24,12 @@ func TestNamesOfGaugesAndWhichOfThemOnlyGrow(t *testing.T) {
 		cgroup.pids cgroup.pids_limit
 		cgroup.pressure.cpu.some.ns+ cgroup.pressure.memory.some.ns+ cgroup.pressure.io.some.ns+`)
 	var got []string
-	for _, g := range catalogue {
-		name := g.name
-		if slices.Contains(cumulativeNames(), name) {
+	for _, g := range Gauges() {
+		name := g.Name
+		if (g.Kind == collector.Cumulative) != slices.Contains(cumulativeNames(), name) {
+			t.Errorf("%s is described as a %v, but not treated as one", name, g.Kind)
+		}
+		if g.Kind == collector.Cumulative {
 			name += "+"
 		}
 		got = append(got, name)
