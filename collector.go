@@ -46,9 +46,8 @@ type run struct {
 	wake chan struct{} // holds a token when a flag has been set
 
 	// These belong to the goroutine.
-	returned  bool // regularly, not by Goexit
-	published bool // the settings are known and the ticker runs
-	ticker    *time.Ticker
+	returned  bool          // regularly, not by Goexit
+	published bool          // the settings are known and the ticker runs
 	due       time.Time     // when the next tick is
 	late      time.Duration // how much later than due this one came
 	ticks     int           // begun so far
@@ -66,6 +65,7 @@ type run struct {
 	// that end does not wait for them.
 	mu        sync.Mutex
 	ended     bool
+	ticker    *time.Ticker
 	set       settings
 	sink      *sink
 	collector *collector.Collector
@@ -447,6 +447,9 @@ func (r *run) end() {
 	if !r.ended {
 		r.ended = true
 		close(r.stop)
+		if r.ticker != nil {
+			r.ticker.Stop() // before Go 1.23, it would fire for ever
+		}
 		r.finish()
 	}
 }
