@@ -1,5 +1,5 @@
-// Generate writes the dashboards for Graphite and for Grafana from one table of
-// panels, so that they cannot drift apart. With -check it writes nothing and
+// Generate writes the dashboards for Graphite, and for Grafana with Graphite or
+// Prometheus, from one table of panels, so that they cannot drift apart. With -check it writes nothing and
 // fails if the files are not what it would write. It works in the current
 // directory: go run -C dashboards . -check.
 //
@@ -19,7 +19,8 @@ var files = []struct {
 	dashboard func() any
 }{
 	{"graphite.json", graphite},
-	{"grafana-graphite.json", grafana},
+	{"grafana-graphite.json", fromGraphite.dashboard},
+	{"grafana-prometheus.json", fromPrometheus.dashboard},
 }
 
 func main() {

@@ -1,9 +1,12 @@
 package main
 
-import "regexp"
+import (
+	"maps"
+	"regexp"
+)
 
 // The dashboard model of Grafana, as far as it is used here. The test checks the
-// file against the types that Grafana publishes.
+// files against the types that Grafana publishes.
 type (
 	object map[string]any
 
@@ -45,14 +48,18 @@ type (
 	}
 )
 
-// source is the data source that is chosen at the top of the dashboard.
-var source = object{"type": "graphite", "uid": "${datasource}"}
-
-func grafana() any {
+func (s source) dashboard() any {
+	marks := object{
+		"name":       "Starts",
+		"datasource": chosenSource(s.kind),
+		"enable":     true,
+		"iconColor":  "orange",
+	}
+	maps.Copy(marks, s.starts)
 	d := grafanaDashboard{
-		UID:         "runtimemetrics-graphite",
-		Title:       "Go runtime",
-		Description: "What Go services push with runtimemetrics, from StatsD and Graphite 1.1. The panels from Alive on want --metric-runtime=default and package process.",
+		UID:         "runtimemetrics-" + s.kind,
+		Title:       s.title,
+		Description: "What Go services push with runtimemetrics, from " + s.from + ". The panels from Alive on want --metric-runtime=default and package process.",
 		Tags:        []string{"go", "runtimemetrics"},
 		// That of Grafana 11; newer ones convert it when they load it.
 		SchemaVersion: 39,
@@ -61,43 +68,13 @@ func grafana() any {
 		Refresh:       "10s",
 		Time:          object{"from": "now-1h", "to": "now"},
 		Timezone:      "browser",
-		Annotations: object{"list": []object{{
-			"name":       "Starts",
-			"datasource": source,
-			"enable":     true,
-			"iconColor":  "orange",
-			"target": object{
-				"refId":      "Starts",
-				"target":     target{expr: restarts}.query("$host"),
-				"textEditor": true,
-				// Each point that is not 0 is a mark. Without this, each point is.
-				"fromAnnotations": true,
-			},
-		}}},
-		Templating: object{"list": []object{
-			{
-				"name":  "datasource",
-				"label": "Graphite",
-				"type":  "datasource",
-				"query": "graphite",
-			},
-			{
-				"name":        "host",
-				"label":       "Service",
-				"description": "What --metric-prefix of a service says.",
-				"type":        "query",
-				"datasource":  source,
-				// ** stands for any number of nodes, and expand returns whole
-				// paths: a prefix with dots in it is still one value.
-				"query":      "expand(" + root + ".**.cpu.goroutines)",
-				"regex":      `/^stats\.gauges\.(.+)\.cpu\.goroutines$/`,
-				"refresh":    1,
-				"sort":       7,
-				"multi":      false,
-				"includeAll": true,
-				"allValue":   "**",
-			},
-		}},
+		Annotations:   object{"list": []object{marks}},
+		Templating: object{"list": append([]object{{
+			"name":  "datasource",
+			"label": s.label,
+			"type":  "datasource",
+			"query": s.kind,
+		}}, s.variables...)},
 	}
 	x, y := 0, 0
 	const height = 8
@@ -109,7 +86,7 @@ func grafana() any {
 		if i == len(panels)-1 {
 			width = 24 - x // whatever is left of the last row
 		}
-		d.Panels = append(d.Panels, p.grafana(i+1, grafanaPosition{x, y, width, height}))
+		d.Panels = append(d.Panels, s.panel(p, i+1, grafanaPosition{x, y, width, height}))
 		if x += width; x >= 24 {
 			x, y = 0, y+height
 		}
@@ -117,7 +94,7 @@ func grafana() any {
 	return d
 }
 
-func (p panel) grafana(id int, at grafanaPosition) grafanaPanel {
+func (s source) panel(p panel, id int, at grafanaPosition) grafanaPanel {
 	custom := object{
 		"drawStyle":   "line",
 		"lineWidth":   1,
@@ -145,7 +122,7 @@ func (p panel) grafana(id int, at grafanaPosition) grafanaPanel {
 		}}
 	}
 	out := grafanaPanel{
-		ID: id, Type: "timeseries", Title: p.title, Description: p.help, GridPos: at, Datasource: source,
+		ID: id, Type: "timeseries", Title: p.title, Description: p.help, GridPos: at, Datasource: chosenSource(s.kind),
 		FieldConfig: grafanaFields{Defaults: defaults, Overrides: []object{}},
 		Options: object{
 			"legend":  object{"showLegend": true, "displayMode": "list", "placement": "bottom", "calcs": []string{}},
@@ -156,14 +133,13 @@ func (p panel) grafana(id int, at grafanaPosition) grafanaPanel {
 		if t.style == event {
 			continue // an annotation, over all panels
 		}
-		ref := string(rune('A' + i))
-		out.Targets = append(out.Targets, object{
-			"refId":      ref,
-			"datasource": source,
-			"target":     t.query("$host"),
-			"textEditor": true,
-		})
-		if properties := t.style.grafana(p); properties != nil {
+		query := object{
+			"refId":      string(rune('A' + i)),
+			"datasource": chosenSource(s.kind),
+		}
+		maps.Copy(query, s.query(t))
+		out.Targets = append(out.Targets, query)
+		if properties := t.style.overrides(p); properties != nil {
 			out.FieldConfig.Overrides = append(out.FieldConfig.Overrides, object{
 				// By name, since frames from Graphite know of their query only
 				// since Grafana 11.6.
@@ -175,7 +151,7 @@ func (p panel) grafana(id int, at grafanaPosition) grafanaPanel {
 	return out
 }
 
-func (s style) grafana(p panel) []object {
+func (s style) overrides(p panel) []object {
 	property := func(id string, value any) object { return object{"id": id, "value": value} }
 	switch s {
 	case area:

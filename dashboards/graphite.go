@@ -65,15 +65,15 @@ func graphite() any {
 		for _, t := range p.targets {
 			switch t.style {
 			case area:
-				t.expr = "stacked(" + t.expr + ")"
+				t.query.graphite = "stacked(" + t.query.graphite + ")"
 			case limit:
-				t.expr = "dashed(" + t.expr + ")"
+				t.query.graphite = "dashed(" + t.query.graphite + ")"
 			case right:
-				t.expr = "secondYAxis(" + t.expr + ")"
+				t.query.graphite = "secondYAxis(" + t.query.graphite + ")"
 			case event:
-				t.expr = "drawAsInfinite(" + t.expr + ")"
+				t.query.graphite = "drawAsInfinite(" + t.query.graphite + ")"
 			}
-			graph.Target = append(graph.Target, t.query("__VALUE__"))
+			graph.Target = append(graph.Target, t.graphite("__VALUE__"))
 		}
 		d.Graphs = append(d.Graphs, [3]any{p.title, graph, ""})
 	}

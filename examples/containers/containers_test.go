@@ -374,7 +374,7 @@ func TestCompose(t *testing.T) {
 	}
 	// Where the dashboard is looked for and where it is.
 	mounted := project.Services["grafana"].Volumes
-	for _, want := range []string{"/etc/grafana/provisioning", "/var/lib/grafana/dashboards/grafana-graphite.json"} {
+	for _, want := range []string{"/etc/grafana/provisioning/datasources/graphite.yaml", "/etc/grafana/provisioning/dashboards", "/var/lib/grafana/dashboards/grafana-graphite.json"} {
 		if !slices.ContainsFunc(mounted, func(v types.ServiceVolumeConfig) bool { return v.Target == want }) {
 			t.Errorf("grafana has nothing at %s", want)
 		}
@@ -398,25 +398,30 @@ func checkVariable(t *testing.T, name string) {
 	}
 }
 
-// TestProvisioning holds Grafana's two files to what Grafana reads in them.
+// TestProvisioning holds Grafana's files to what Grafana reads in them.
 func TestProvisioning(t *testing.T) {
-	var sources struct {
-		APIVersion  int `json:"apiVersion"`
-		Datasources []struct {
-			Name      string `json:"name"`
-			UID       string `json:"uid"`
-			Type      string `json:"type"`
-			Access    string `json:"access"`
-			URL       string `json:"url"`
-			IsDefault bool   `json:"isDefault"`
-			JSONData  struct {
-				GraphiteVersion string `json:"graphiteVersion"`
-			} `json:"jsonData"`
-		} `json:"datasources"`
-	}
-	readStrictly(t, "datasources/graphite.yaml", &sources)
-	if len(sources.Datasources) != 1 || sources.Datasources[0].Type != "graphite" {
-		t.Errorf("the data sources are %+v", sources)
+	for _, kind := range []string{"graphite", "prometheus"} {
+		var sources struct {
+			APIVersion  int `json:"apiVersion"`
+			Datasources []struct {
+				Name      string `json:"name"`
+				UID       string `json:"uid"`
+				Type      string `json:"type"`
+				Access    string `json:"access"`
+				URL       string `json:"url"`
+				IsDefault bool   `json:"isDefault"`
+				JSONData  struct {
+					GraphiteVersion string `json:"graphiteVersion"`
+					HTTPMethod      string `json:"httpMethod"`
+					PrometheusType  string `json:"prometheusType"`
+					TimeInterval    string `json:"timeInterval"`
+				} `json:"jsonData"`
+			} `json:"datasources"`
+		}
+		readStrictly(t, "datasources/"+kind+".yaml", &sources)
+		if len(sources.Datasources) != 1 || sources.Datasources[0].Type != kind {
+			t.Errorf("the data sources of %s are %+v", kind, sources)
+		}
 	}
 	var dashboards struct {
 		APIVersion int `json:"apiVersion"`
