@@ -18,8 +18,8 @@ FUZZTIME ?= 1m
 SOAK     ?= 1h
 
 # Modules of their own keep the library's go.mod bare.
-MODULES  := . tests examples/live examples/containers bench
-INTEROP  := tests/interop tests/interop/otel tests/interop/telegraf
+MODULES  := . tests examples/live examples/containers examples/profiles bench
+INTEROP  := tests/interop tests/interop/otel tests/interop/telegraf examples/elastic
 
 # Where examples/graphite/up installs StatsD.
 export STATSD_JS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/runtimemetrics-statsd-0.9.0/node_modules/statsd/stats.js
