@@ -1,0 +1,276 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/runtimemetrics/runtimemetrics"
+)
+
+func TestCluster(t *testing.T) {
+	c := start(t)
+	if err := eventually(90*time.Second, func() error { return c.fresh(5) }); err != nil {
+		t.Fatalf("not all gauges of all processes arrive: %v", err)
+	}
+	t.Run("a line of a datagram goes to one StatsD, with its tags and its sign", func(t *testing.T) { throughProxy(t, c) })
+	t.Run("a StatsD is killed", func(t *testing.T) { killStatsD(t, c) })
+	t.Run("a carbon-cache is killed", func(t *testing.T) { killCarbon(t, c) })
+}
+
+func throughProxy(t *testing.T, c *cluster) {
+	defer runtimemetrics.Register(func(gauge func(string, int64)) { gauge("degrees", -5) })()
+	defer runtimemetrics.Stop()
+	err := runtimemetrics.Start(runtimemetrics.Config{
+		StatsD: "127.0.0.1:" + c.ports["STATSD_PORT"],
+		Prefix: "e2e",
+		Tags:   "service:api",
+		Pause:  250 * time.Millisecond,
+		Logf:   t.Logf,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = eventually(20*time.Second, func() error {
+		holder, busy, degrees := map[string]string{}, 0, ""
+		for _, name := range statsds {
+			held, err := c.inStatsD(name, "e2e.")
+			if err != nil {
+				return err
+			}
+			for gauge, value := range held {
+				if other, ok := holder[gauge]; ok {
+					t.Fatalf("%s has gone to StatsD %s and %s", gauge, other, name)
+				}
+				holder[gauge] = name
+				if gauge == "e2e.degrees;service=api" {
+					degrees = value
+				}
+			}
+			if len(held) > 0 {
+				busy++
+			}
+		}
+		switch {
+		case len(holder) != 28:
+			return fmt.Errorf("%d gauges of 28 have arrived", len(holder))
+		case busy < 2:
+			return errors.New("all gauges have gone to one StatsD")
+		case degrees != "-5":
+			return fmt.Errorf("degrees is %q, want -5", degrees)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func killStatsD(t *testing.T, c *cluster) {
+	before := map[string]map[string]string{}
+	for _, name := range statsds {
+		held, err := c.inStatsD(name, "fleet.")
+		if err != nil {
+			t.Fatal(err)
+		}
+		before[name] = held
+		if len(held) == 0 {
+			t.Errorf("StatsD %s has no gauges", name)
+		}
+	}
+	l := measure(t, c, statsdKilled)
+	for gauge, seconds := range l.lost {
+		if _, ok := before["b"][strings.TrimPrefix(gauge, below)]; !ok {
+			t.Errorf("%s has gaps %v s after the kill, though another StatsD had it", gauge, seconds)
+		}
+		// The proxy's check, the next tick, the next flush: a second each. Less
+		// than the time for which b was away is what the proxy is for.
+		if last := slices.Max(seconds); last > 7 {
+			t.Errorf("%s has a gap %d s after the kill", gauge, last)
+		}
+	}
+	for gauge, seconds := range l.old {
+		if _, ok := before["b"][strings.TrimPrefix(gauge, below)]; !ok {
+			t.Errorf("%s goes back %v s after the kill, though it never left its StatsD", gauge, seconds)
+		}
+	}
+	// The gauges are back where they were, and nobody else repeats them.
+	err := eventually(20*time.Second, func() error {
+		for _, name := range statsds {
+			held, err := c.inStatsD(name, "fleet.")
+			if err != nil {
+				return err
+			}
+			for gauge := range held {
+				if _, ok := before[name][gauge]; !ok {
+					return fmt.Errorf("StatsD %s repeats %s, which is not its own", name, gauge)
+				}
+			}
+			if len(held) != len(before[name]) {
+				return fmt.Errorf("StatsD %s has %d gauges, and had %d", name, len(held), len(before[name]))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func killCarbon(t *testing.T, c *cluster) {
+	in := map[string]map[string]bool{}
+	for _, name := range []string{"a", "b"} {
+		held, err := c.inCarbon(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in[name] = held
+	}
+	if n := len(in["a"]) + len(in["b"]); n != gauges {
+		t.Errorf("the caches have %d files, want one of each of %d gauges", n, gauges)
+	}
+	l := measure(t, c, carbonKilled)
+	if len(l.lost) == 0 {
+		t.Error("nothing was lost: the cache can have had nothing in memory")
+	}
+	for gauge, seconds := range l.lost {
+		if !in["b"][gauge] {
+			t.Errorf("%s has gaps %v s after the kill, though it is in cache a", gauge, seconds)
+		}
+		// What the cache had in memory and what was on its way to it. The time
+		// for which it was away is in the relay's queue.
+		if first, last := seconds[0], slices.Max(seconds); first == -before || last > 2 {
+			t.Errorf("%s has gaps %v s after the kill", gauge, seconds)
+		}
+	}
+	if len(l.old) > 0 {
+		t.Errorf("gauges go back: %v", l.old)
+	}
+}
+
+func measure(t *testing.T, c *cluster, f fault) *loss {
+	t.Helper()
+	l, err := c.measure(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("\n%s\n%v", header, l)
+	return l
+}
+
+// start has up start a cluster on free ports, in a directory of its own.
+func start(t *testing.T) *cluster {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a cluster; not with -short")
+	}
+	work := t.TempDir()
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "RUNTIMEMETRICS_") })
+	env = append(env, "RUNTIMEMETRICS_CLUSTER_DIR="+work)
+	script := func(name string, args ...string) ([]byte, error) {
+		cmd := exec.Command("../"+name, args...)
+		cmd.Env = env
+		return cmd.CombinedOutput()
+	}
+	// Whatever goes wrong from here on, and also on Ctrl-C, nothing stays up.
+	down := func() {
+		if t.Failed() {
+			logs, _ := filepath.Glob(filepath.Join(work, "log", "*.log"))
+			for _, log := range logs {
+				text, _ := os.ReadFile(log)
+				t.Logf("%s:\n%s", filepath.Base(log), text[max(0, len(text)-1000):])
+			}
+		}
+		if out, err := script("down", "--purge"); err != nil {
+			t.Errorf("down: %v\n%s", err, out)
+		}
+	}
+	t.Cleanup(down)
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		if _, ok := <-interrupts; ok {
+			down()
+			os.Exit(1)
+		}
+	}()
+	t.Cleanup(func() {
+		signal.Stop(interrupts)
+		close(interrupts)
+	})
+
+	// Free ports are free only until somebody else takes them.
+	plain := env
+	for attempt := 1; ; attempt++ {
+		env = append(slices.Clone(plain), freePorts(t)...)
+		out, err := script("up", "--no-install")
+		if err == nil {
+			break
+		}
+		var exit *exec.ExitError
+		if errors.As(err, &exit) && exit.ExitCode() == 3 {
+			if os.Getenv("RUNTIMEMETRICS_E2E") == "required" {
+				t.Fatalf("%s", out)
+			}
+			t.Skipf("the end-to-end test needs what 'make test' installs: %s", out)
+		}
+		if text := string(out); attempt == 3 || !strings.Contains(text, "in use") && !strings.Contains(text, "EADDRINUSE") {
+			t.Fatalf("up: %v\n%s", err, out)
+		}
+	}
+	c, err := open(work, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// freePorts asks up for its ports and has the kernel choose them, all held at
+// once, so that none is given twice.
+func freePorts(t *testing.T) (env []string) {
+	t.Helper()
+	usage, err := exec.Command("../up", "--help").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(strings.NewReader(string(usage))); lines.Scan(); {
+		name, rest, ok := strings.Cut(strings.TrimSpace(lines.Text()), "_PORT=")
+		if !ok {
+			continue
+		}
+		var addr net.Addr
+		if strings.HasSuffix(rest, "(udp)") {
+			conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			addr = conn.LocalAddr()
+		} else {
+			l, err := net.Listen("tcp4", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			addr = l.Addr()
+		}
+		_, port, _ := net.SplitHostPort(addr.String())
+		env = append(env, name+"_PORT="+port)
+	}
+	if len(env) == 0 {
+		t.Fatalf("up names no ports:\n%s", usage)
+	}
+	return env
+}
