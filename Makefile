@@ -54,6 +54,7 @@ idle:
 deps:
 	examples/graphite/up --install
 	tests/interop/install
+	examples/cluster/up --install
 	command -v chromium >/dev/null || { $(if $(filter-out 0,$(shell id -u)),sudo) apt-get update && \
 		$(if $(filter-out 0,$(shell id -u)),sudo) apt-get install -y --no-install-recommends chromium; }
 
