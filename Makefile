@@ -2,6 +2,7 @@
 # make test    everything that CI runs; installs what it needs first
 # make check   the same without installing anything: what is missing is skipped
 # make bench   a tick beside those of other libraries, in a loop and as in life
+# make pauses  GC pauses by Go release, into docs/gc-pauses.md: six to eight minutes
 # make idle    what is linked in, and what it does in an idle service
 # make fuzz    each fuzz target for FUZZTIME
 # make soak    SOAK long against servers and resolvers that fail at random
@@ -12,13 +13,13 @@ GO       ?= go
 comma    := ,
 space    := $(subst ,, )
 TOOL      = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
-# From the one that go.mod names to the one before the newest, which runs all else.
-RELEASES := go1.21.13 go1.22.12 go1.23.12 go1.24.13 go1.25.12
+# Beside the one that runs everything, all from the one that go.mod names on.
+RELEASES := go1.21.13 go1.22.12 go1.23.12 go1.24.13 go1.25.14 go1.27.4
 FUZZTIME ?= 1m
 SOAK     ?= 1h
 
 # Modules of their own keep the library's go.mod bare.
-MODULES  := . tests examples/live examples/containers examples/profiles bench
+MODULES  := . tests examples/live examples/containers examples/profiles bench bench/pauses/service
 INTEROP  := tests/interop tests/interop/otel tests/interop/telegraf examples/elastic
 
 # Where examples/graphite/up installs StatsD.
@@ -27,7 +28,7 @@ export STATSD_JS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/runtimemetrics-statsd
 # The packages that are linked into other people's services.
 PACKAGES := . ./collector ./process ./expvar
 
-.PHONY: test check demo live bench idle fuzz soak deps lint unit cover releases cross modules interop vuln
+.PHONY: test check demo live bench pauses idle fuzz soak deps lint unit cover releases cross modules interop vuln
 
 # Not to be skipped, once deps has installed what it takes.
 test: export RUNTIMEMETRICS_E2E = required
@@ -47,6 +48,9 @@ bench:
 	bench/run
 	bench/run cold
 
+pauses:
+	bench/pauses/run
+
 idle:
 	bench/idle
 
@@ -55,6 +59,7 @@ deps:
 	examples/graphite/up --install
 	tests/interop/install
 	examples/cluster/up --install
+	bench/pauses/run --install
 	command -v chromium >/dev/null || { $(if $(filter-out 0,$(shell id -u)),sudo) apt-get update && \
 		$(if $(filter-out 0,$(shell id -u)),sudo) apt-get install -y --no-install-recommends chromium; }
 
