@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# What up and down share: where things are, and how a process is known again.
+# What up and down share, here and in the examples beside this one: where things
+# are, how a process is started, known again and stopped.
 
 cache=${XDG_CACHE_HOME:-${HOME:?is not set, and XDG_CACHE_HOME neither}/.cache}
 work=${RUNTIMEMETRICS_GRAPHITE_DIR:-$cache/runtimemetrics-graphite}
@@ -10,6 +11,22 @@ say() { printf '%s: %s\n' "${0##*/}" "$*"; }
 die() {
 	say "$@" >&2
 	exit 1
+}
+
+have() { command -v "$1" >/dev/null; }
+
+as_root() {
+	if ((EUID == 0)); then "$@"; else sudo "$@"; fi
+}
+
+# quietly shows what a command printed only if it failed.
+quietly() {
+	local log status=0
+	log=$(mktemp)
+	"$@" >"$log" 2>&1 || status=$?
+	((status == 0)) || tail -n 20 "$log" >&2
+	rm -f "$log"
+	return "$status"
 }
 
 # lock keeps two runs of up or down on one work directory apart. It ends with
@@ -79,3 +96,49 @@ stop() { # part...
 		esac
 	done
 }
+
+started=()
+
+# take_back_on_failure has a start that fails half-way, is interrupted, or loses
+# its reader (up | head) take back what it started.
+take_back_on_failure() {
+	trap take_back EXIT
+	trap 'exit 130' INT
+	trap 'exit 141' PIPE
+	trap 'exit 143' TERM HUP
+}
+
+take_back() {
+	(($?)) || return 0
+	trap '' PIPE
+	stop "${started[@]}" >&2 || true
+}
+
+start() { # part command...
+	local part=$1
+	shift
+	# By setsid, so that neither Ctrl-C nor the end of the terminal reaches it.
+	setsid "$@" </dev/null >>"$work/log/$part.log" 2>&1 9>&- &
+	identity $! >"$work/run/$part.pid" || true
+	started+=("$part")
+}
+
+fail() { # part words...
+	local part=$1
+	shift
+	say "$*; the end of $work/log/$part.log:" >&2
+	tail -n 15 "$work/log/$part.log" | sed 's/^/    /' >&2
+	exit 1
+}
+
+wait_for() { # part seconds command...
+	local part=$1 deadline=$((SECONDS + $2))
+	shift 2
+	until "$@" 2>/dev/null; do
+		alive "$part" || fail "$part" "$part ended at once"
+		((SECONDS < deadline)) || fail "$part" "$part is not ready after a long wait"
+		sleep 0.2
+	done
+}
+
+accepts() { (exec 3<>"/dev/tcp/127.0.0.1/$1"); }
