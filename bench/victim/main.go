@@ -6,9 +6,11 @@
 // time of stop-the-worlds that were not the garbage collector's.
 //
 //	go run ./victim
+//	go run ./victim -picture ../docs/victim.png
 package main
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"log"
@@ -20,13 +22,14 @@ import (
 	"runtime/metrics"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	ancestor "github.com/bmhatfield/go-runtime-metrics/collector"
+	"gonum.org/v1/plot/plotter"
 
+	"github.com/runtimemetrics/runtimemetrics/bench/internal/chart"
 	"github.com/runtimemetrics/runtimemetrics/collector"
 )
 
@@ -87,12 +90,17 @@ func (g *gaps) merge(other *gaps) {
 	g.max = max(g.max, other.max)
 }
 
+// edge returns the upper edge of a bucket.
+func edge(bucket int) time.Duration {
+	return time.Duration(uint64(8+bucket%8+1) << (bucket/8 - 3))
+}
+
 // quantile returns the upper edge of the bucket in which the quantile lies.
 func (g *gaps) quantile(q float64) time.Duration {
 	rank := uint64(math.Ceil(q * float64(g.n)))
 	for i, n := range g.counts {
 		if n >= rank {
-			return time.Duration(uint64(8+i%8+1) << (i/8 - 3))
+			return edge(i)
 		}
 		rank -= n
 	}
@@ -129,7 +137,13 @@ func stops() (n uint64, total time.Duration) {
 	return n, total
 }
 
-// measure is one case, in a process of its own. It prints the numbers of a row.
+// outcome is what a process that measures prints.
+type outcome struct {
+	Row    []float64 // of the table
+	Counts []uint64  // of gaps, by bucket
+}
+
+// measure is one case, in a process of its own.
 func measure(run func(func(string, uint64)), length time.Duration) {
 	var stop atomic.Bool
 	var wg sync.WaitGroup
@@ -154,8 +168,13 @@ func measure(run func(func(string, uint64)), length time.Duration) {
 
 	seconds := length.Seconds()
 	share := all.long.Seconds() / seconds / float64(runtime.GOMAXPROCS(0))
-	fmt.Println(float64(n1-n0)/seconds, (total1-total0).Seconds()*1e3/seconds,
-		float64(all.quantile(0.999))/1e3, float64(all.quantile(0.99999))/1e3, float64(all.max)/1e6, share*100)
+	err := json.NewEncoder(os.Stdout).Encode(outcome{Counts: all.counts[:], Row: []float64{
+		float64(n1-n0) / seconds, (total1 - total0).Seconds() * 1e3 / seconds,
+		float64(all.quantile(0.999)) / 1e3, float64(all.quantile(0.99999)) / 1e3, float64(all.max) / 1e6, share * 100,
+	}})
+	if err != nil {
+		log.Fatal(err)
+	}
 }
 
 func main() {
@@ -163,6 +182,7 @@ func main() {
 	who := flag.String("collector", "", "measure this one only, and print bare numbers")
 	length := flag.Duration("for", 4*time.Second, "how long to measure each case in each round")
 	rounds := flag.Int("rounds", 3, "number of rounds")
+	picture := flag.String("picture", "", "also draw the distributions into this PNG")
 	flag.Parse()
 	if *who != "" {
 		for _, c := range collectors {
@@ -175,44 +195,89 @@ func main() {
 
 	fmt.Println("| GOMAXPROCS | collector | stops a second | stopped, ms a second | gap p99.9, us | p99.999, us | longest gap, ms | time in gaps over 1 ms |")
 	fmt.Println("|--:|---|--:|--:|--:|--:|--:|--:|")
+	var panels []chart.Panel
 	for _, procs := range []int{2, 8} {
 		rows := make([][][]float64, len(collectors)) // of each collector, its rounds
+		all := make([]gaps, len(collectors))         // of each collector, in all rounds
 		for range *rounds {
 			for i, c := range collectors {
-				row, err := child(c.name, procs, *length)
+				o, err := child(c.name, procs, *length)
 				if err != nil {
 					log.Fatalf("%s: %v", c.name, err)
 				}
-				rows[i] = append(rows[i], row)
+				rows[i] = append(rows[i], o.Row)
+				for bucket, n := range o.Counts {
+					all[i].counts[bucket] += n
+				}
 			}
 		}
 		for i, c := range collectors {
 			m := medians(rows[i])
 			fmt.Printf("| %d | %s | %.0f | %.2f | %.1f | %.0f | %.1f | %.2f %% |\n", procs, c.name, m[0], m[1], m[2], m[3], m[4], m[5])
 		}
+		panels = append(panels, panel(procs, all, length.Seconds()*float64(*rounds)))
+	}
+	if *picture != "" {
+		if err := chart.Write(*picture, panels...); err != nil {
+			log.Fatal(err)
+		}
 	}
 }
 
-// child measures in a process of its own and returns its numbers.
-func child(who string, procs int, length time.Duration) (row []float64, err error) {
+// panel draws how many gaps a second are longer than so long.
+func panel(procs int, all []gaps, seconds float64) chart.Panel {
+	p := chart.Panel{
+		Title:  fmt.Sprintf("GOMAXPROCS=%d: gaps a second that are longer than …", procs),
+		X:      chart.Axis{Log: true, Min: 1e-6, Max: 0.1, Format: func(v float64) string { return time.Duration(math.Round(v * 1e9)).String() }},
+		Y:      chart.Axis{Log: true, Min: 0.1, Max: 1e6, Format: count},
+		Legend: true,
+	}
+	for i, c := range collectors {
+		p.Curves = append(p.Curves, chart.Curve{Name: c.name, Color: i, Points: all[i].longer(seconds)})
+	}
+	return p
+}
+
+func count(v float64) string {
+	if v >= 1 {
+		v = math.Round(v)
+	}
+	return strconv.FormatFloat(v, 'g', 7, 64)
+}
+
+// longer returns how many gaps a second are longer than the edge of each bucket.
+// Gaps of less than a microsecond, nearly all, are the loop itself.
+func (g *gaps) longer(seconds float64) (points plotter.XYs) {
+	var n uint64
+	for i, count := range slices.Backward(g.counts[:]) {
+		if count == 0 && n == 0 {
+			continue // nothing is as long as this
+		}
+		if edge(i) < time.Microsecond {
+			break
+		}
+		if n > 0 {
+			points = append(points, plotter.XY{X: edge(i).Seconds(), Y: float64(n) / seconds})
+		}
+		n += count
+	}
+	slices.Reverse(points)
+	return points
+}
+
+// child measures in a process of its own.
+func child(who string, procs int, length time.Duration) (o outcome, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return o, err
 	}
 	run := exec.Command(self, "-collector="+who, "-for="+length.String())
 	run.Env, run.Stderr = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(procs)), os.Stderr
 	out, err := run.Output()
 	if err != nil {
-		return nil, err
+		return o, err
 	}
-	for _, field := range strings.Fields(string(out)) {
-		v, err := strconv.ParseFloat(field, 64)
-		if err != nil {
-			return nil, err
-		}
-		row = append(row, v)
-	}
-	return row, nil
+	return o, json.Unmarshal(out, &o)
 }
 
 // medians returns the median of each column.

@@ -22,3 +22,25 @@ func TestGapsAreCountedToAnEighth(t *testing.T) {
 		t.Errorf("%d gaps, longest %v, long ones %v", sum.n, sum.max, sum.long)
 	}
 }
+
+func TestLongerGapsAreCounted(t *testing.T) {
+	var g gaps
+	for range 10 {
+		g.add(500 * time.Nanosecond)
+		g.add(100 * time.Microsecond)
+	}
+	g.add(2 * time.Millisecond)
+	points := g.longer(2)
+	for i, p := range points {
+		want := 0.5
+		if p.X < 100e-6 {
+			want = 5.5
+		}
+		if p.Y != want || i > 0 && p.X <= points[i-1].X {
+			t.Errorf("%v gaps a second are longer than %v s, want %v", p.Y, p.X, want)
+		}
+	}
+	if n := len(points); n == 0 || points[0].X < 1e-6 || points[0].X > 1.2e-6 || points[n-1].X > 2e-3 || points[n-1].X < 1.5e-3 {
+		t.Errorf("%d points: %v", n, points)
+	}
+}
