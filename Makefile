@@ -3,6 +3,8 @@
 # make check   the same without installing anything: what is missing is skipped
 # make bench   a tick beside those of other libraries, in a loop and as in life
 # make pauses  GC pauses by Go release, into docs/gc-pauses.md: six to eight minutes
+# make fleet   fleets of up to 10,000 processes on one StatsD, into docs/fleet.md
+# make alert   Prometheus and Alertmanager, a service that leaks, and its alert
 # make idle    what is linked in, and what it does in an idle service
 # make fuzz    each fuzz target for FUZZTIME
 # make soak    SOAK long against servers and resolvers that fail at random
@@ -14,12 +16,12 @@ comma    := ,
 space    := $(subst ,, )
 TOOL      = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 # Beside the one that runs everything, all from the one that go.mod names on.
-RELEASES := go1.21.13 go1.22.12 go1.23.12 go1.24.13 go1.25.14 go1.27.4
+RELEASES := go1.21.13 go1.22.12 go1.23.12 go1.24.13 go1.25.14 go1.26.11 go1.27.4
 FUZZTIME ?= 1m
 SOAK     ?= 1h
 
 # Modules of their own keep the library's go.mod bare.
-MODULES  := . tests examples/live examples/containers examples/profiles bench bench/pauses/service
+MODULES  := . tests examples/live examples/containers examples/prometheus examples/profiles bench bench/pauses/service
 INTEROP  := tests/interop tests/interop/otel tests/interop/telegraf examples/elastic
 
 # Where examples/graphite/up installs StatsD.
@@ -28,7 +30,7 @@ export STATSD_JS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/runtimemetrics-statsd
 # The packages that are linked into other people's services.
 PACKAGES := . ./collector ./process ./expvar
 
-.PHONY: test check demo live bench pauses idle fuzz soak deps lint unit cover releases cross modules interop vuln
+.PHONY: test check demo live alert bench pauses fleet idle fuzz soak deps lint unit cover releases cross modules interop vuln
 
 # Not to be skipped, once deps has installed what it takes.
 test: export RUNTIMEMETRICS_E2E = required
@@ -41,6 +43,9 @@ check: lint unit cover releases cross modules interop vuln
 demo:
 	examples/graphite/up
 
+alert:
+	examples/prometheus/up --leak
+
 live:
 	$(GO) -C examples/live run .
 
@@ -51,6 +56,10 @@ bench:
 pauses:
 	bench/pauses/run
 
+fleet:
+	examples/graphite/up --install
+	bench/fleet/run
+
 idle:
 	bench/idle
 
@@ -59,6 +68,7 @@ deps:
 	examples/graphite/up --install
 	tests/interop/install
 	examples/cluster/up --install
+	examples/prometheus/up --install
 	bench/pauses/run --install
 	command -v chromium >/dev/null || { $(if $(filter-out 0,$(shell id -u)),sudo) apt-get update && \
 		$(if $(filter-out 0,$(shell id -u)),sudo) apt-get install -y --no-install-recommends chromium; }
@@ -80,7 +90,7 @@ unit:
 # How much of them tests run, and why the rest is not: at least 90 %.
 cover:
 	@profile=$$(mktemp) && trap 'rm -f "$$profile"' EXIT && \
-		$(GO) test -count=1 -coverprofile="$$profile" -coverpkg=$(subst $(space),$(comma),$(PACKAGES)) $(PACKAGES) >/dev/null && \
+		$(GO) test -count=1 -coverprofile="$$profile" -coverpkg=$(subst $(space),$(comma),$(PACKAGES)) $(PACKAGES) && \
 		$(GO) run ./internal/coverage "$$profile"
 
 # Each Go release, where its toolchain can be had.

@@ -4,5 +4,5 @@ package runtimemetrics
 
 import "net"
 
-// atOnce returns nil: here a write is given a deadline.
+// atOnce returns nil: here each write is given a deadline.
 func atOnce(net.Conn) func(datagram []byte) error { return nil }

@@ -8,10 +8,11 @@ import (
 	"syscall"
 )
 
-// atOnce returns a function that writes a datagram to conn, or fails if that
-// would mean to wait: a UDP socket takes what it is given unless the network
-// card has stalled, so a deadline for each write would cost more than it is
-// worth. It returns nil if conn is not a socket of the system's.
+// atOnce returns a function that writes a datagram to conn, or fails with a
+// timeout if that would mean to wait. A UDP socket takes a tick's datagrams at
+// once, as a rule, and a deadline costs more than all else of a write but the
+// system call; so only what fails is written again, with one. It returns nil if
+// conn is not a socket of the system's.
 func atOnce(conn net.Conn) func(datagram []byte) error {
 	socket, ok := conn.(syscall.Conn)
 	if !ok {

@@ -31,6 +31,9 @@ const (
 	// The first tick waits this long for the server's name to resolve.
 	firstLookup = time.Second
 
+	// What comes later than this is late, where the difference counts.
+	onTime = time.Millisecond
+
 	// While sending fails and works in turns, this is the time between two
 	// reports of it.
 	reportEvery = 10 * time.Minute
@@ -309,15 +312,19 @@ func (r *run) schedule(now time.Time) {
 	switch r.phase {
 	case first:
 		r.phase = second
-		r.setTicker(now, randomPart(pause))
+		// Not less than a millisecond, since the ticker goes on at this pace while
+		// a source holds the tick up.
+		r.setTicker(now, max(randomPart(pause), time.Millisecond))
 	case second:
-		wait := pause - r.late%pause // the phase is kept if this tick was held up
-		if r.late < time.Millisecond {
-			r.phase, wait = steady, pause
+		wait := pause
+		if r.late >= onTime {
+			wait -= r.late % pause // the phase is kept although this tick was held up
 		}
 		r.setTicker(now, wait)
+		if r.late < onTime && time.Since(now) < onTime {
+			r.phase = steady
+		}
 	case steady: // the ticker goes on by itself, and leaves out the same ones
-		r.due = r.due.Add(pause)
 		if late := now.Sub(r.due); late >= 0 {
 			r.due = r.due.Add((late/pause + 1) * pause)
 		}

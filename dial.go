@@ -129,11 +129,11 @@ type link struct {
 	calls netCalls
 
 	conn     net.Conn
-	send     func(datagram []byte) error // writes to conn or fails at once; nil if conn cannot
+	send     func(datagram []byte) error // writes to conn, or fails rather than waits; nil if conn cannot
 	peer     string                      // what conn is connected to
 	dialled  time.Time                   // when
 	fresh    bool                        // nothing has been written to conn yet
-	deadline time.Time                   // for all writes of a tick
+	deadline time.Time                   // for all writes of a tick, once one had to be given one
 	refused  bool                        // the last tick found that the kernel had a refusal to report
 
 	// Resolving, if addr is a name. One lookup runs at a time.
@@ -309,7 +309,14 @@ func (l *link) write(datagram []byte, now time.Time) sent {
 func (l *link) writeOnce(datagram []byte) error {
 	l.fresh = false
 	if l.send != nil {
-		return l.send(datagram)
+		if err := l.send(datagram); !isTimeout(err) {
+			return err
+		}
+		// The socket's queue is full: a tick of thousands of gauges is faster
+		// than the network.
+	}
+	if l.deadline.IsZero() {
+		l.deadline = time.Now().Add(writeTimeout)
 	}
 	if err := l.conn.SetWriteDeadline(l.deadline); err != nil {
 		return err
@@ -318,19 +325,13 @@ func (l *link) writeOnce(datagram []byte) error {
 	return err
 }
 
-// begin comes before the writes of a tick.
-func (l *link) begin() {
-	if l.send == nil {
-		l.deadline = time.Now().Add(writeTimeout)
-	}
-}
-
 // rest takes the deadline back after the writes of a tick. Its timer would wake
-// the process for nothing.
+// the process for nothing, and when it is over no write is even tried.
 func (l *link) rest() {
-	if l.conn != nil && l.send == nil {
+	if l.conn != nil && !l.deadline.IsZero() {
 		_ = l.conn.SetWriteDeadline(time.Time{})
 	}
+	l.deadline = time.Time{}
 }
 
 func isTimeout(err error) bool {

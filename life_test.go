@@ -377,6 +377,41 @@ func TestMissedTicksAreLeftOut(t *testing.T) {
 	}
 }
 
+// TestLatenessSurvivesATickAtTheEdge has a tick just before and one just after
+// the moment at which the next is due, as a ticker that was not read in time
+// brings them.
+func TestLatenessSurvivesATickAtTheEdge(t *testing.T) {
+	r := newTestRun(t, Config{})
+	const pause = time.Hour // newTestRun's
+	start := time.Now()
+	r.phase, r.due = steady, start.Add(pause)
+	r.schedule(start.Add(2*pause + time.Microsecond))
+	r.schedule(start.Add(2*pause + 2*time.Microsecond))
+	for i := 3; i < 6; i++ {
+		const late = 3 * time.Second
+		r.schedule(start.Add(time.Duration(i)*pause + late))
+		if r.late != late {
+			t.Errorf("tick %d came %v late, but was found to be %v late", i, late, r.late)
+		}
+	}
+}
+
+func TestTheTickerEndsWithTheRun(t *testing.T) {
+	r := newTestRun(t, Config{})
+	r.ticker.Reset(time.Millisecond)
+	r.end()
+	select { // what fired before the end
+	case <-r.ticker.C:
+	default:
+	}
+	time.Sleep(20 * time.Millisecond)
+	select {
+	case <-r.ticker.C:
+		t.Error("the ticker goes on after the end")
+	default:
+	}
+}
+
 func TestPublishingBeginsWhenTheNameResolves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService()

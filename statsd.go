@@ -174,7 +174,6 @@ func (k *sink) write(now time.Time) outcome {
 	var o outcome
 	first := true
 	k.link.refused = false
-	k.link.begin()
 	k.packer.pack(func(datagram []byte) {
 		// After a failure the rest would fail too, each as late as the write's
 		// deadline.

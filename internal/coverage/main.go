@@ -1,6 +1,8 @@
 // Coverage reads a profile of go test -coverprofile and prints, for each package,
 // the share of its statements that tests ran, then the functions in which some
-// were not, each with the reason. It fails if a package has less than 90 %.
+// were not, each with the reason. It fails if a package has less than 90 %. A
+// function without a reason only stands out: who comes first, and which cgroups
+// there are, is different on each machine.
 //
 //	go run ./internal/coverage profile
 package main
@@ -32,6 +34,8 @@ const (
 
 // reasons tell, by file and function, why statements are not run.
 var reasons = map[string]string{
+	"collector.go tick":                  race,
+	"collector.go schedule":              race,
 	"atonce_unix.go atOnce":              kernel,
 	"collector.go await":                 race,
 	"collector.go loop":                  "with a name that does not resolve within a second; " + race,
@@ -141,6 +145,9 @@ func parse(profile io.Reader) (map[string]share, error) {
 			s.ran += b.statements
 		}
 		packages[path.Dir(file)] = s
+	}
+	if len(packages) == 0 {
+		return nil, errors.New("the profile is empty")
 	}
 	return packages, lines.Err()
 }

@@ -22,7 +22,7 @@ m/a.go:5.1,6.2 4 0
 	if p := got["m"].percent(); p != 50 {
 		t.Errorf("%v %%, want 50", p)
 	}
-	for _, bad := range []string{"", "m/a.go:1.1,2.2 3 0\n", "mode: set\nm/a.go:1.1,2.2 x 0\n"} {
+	for _, bad := range []string{"", "mode: set\n", "m/a.go:1.1,2.2 3 0\n", "mode: set\nm/a.go:1.1,2.2 x 0\n"} {
 		if _, err := parse(strings.NewReader(bad)); err == nil {
 			t.Errorf("%q is no profile, but was read as one", bad)
 		}
