@@ -17,7 +17,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -29,6 +28,8 @@ import (
 	"time"
 
 	"github.com/runtimemetrics/runtimemetrics"
+
+	"github.com/runtimemetrics/runtimemetrics/internal/stacktest"
 )
 
 // gauges are the 27, with what a process says of itself and the way in which
@@ -217,32 +218,7 @@ func startStack(t *testing.T) *stack {
 		t.Skip("starts StatsD and Graphite; not with -short")
 	}
 	s := &stack{work: t.TempDir()}
-	// Whatever goes wrong from here on, and also on Ctrl-C, nothing stays up.
-	down := func() {
-		if t.Failed() {
-			logs, _ := filepath.Glob(filepath.Join(s.work, "log", "*.log"))
-			for _, log := range logs {
-				text, _ := os.ReadFile(log)
-				t.Logf("%s:\n%s", filepath.Base(log), text[max(0, len(text)-2000):])
-			}
-		}
-		if out, err := s.command("./down", "--purge").CombinedOutput(); err != nil {
-			t.Errorf("down: %v\n%s", err, out)
-		}
-	}
-	t.Cleanup(down)
-	interrupts := make(chan os.Signal, 1)
-	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		if _, ok := <-interrupts; ok {
-			down()
-			os.Exit(1)
-		}
-	}()
-	t.Cleanup(func() {
-		signal.Stop(interrupts)
-		close(interrupts)
-	})
+	stacktest.TakeDown(t, s.work, func() ([]byte, error) { return s.command("./down", "--purge").CombinedOutput() })
 
 	// Free ports are free only until somebody else takes them.
 	for attempt := 1; ; attempt++ {

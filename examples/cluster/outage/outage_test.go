@@ -9,15 +9,14 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"os/signal"
-	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/runtimemetrics/runtimemetrics"
+
+	"github.com/runtimemetrics/runtimemetrics/internal/stacktest"
 )
 
 func TestCluster(t *testing.T) {
@@ -184,32 +183,7 @@ func start(t *testing.T) *cluster {
 		cmd.Env = env
 		return cmd.CombinedOutput()
 	}
-	// Whatever goes wrong from here on, and also on Ctrl-C, nothing stays up.
-	down := func() {
-		if t.Failed() {
-			logs, _ := filepath.Glob(filepath.Join(work, "log", "*.log"))
-			for _, log := range logs {
-				text, _ := os.ReadFile(log)
-				t.Logf("%s:\n%s", filepath.Base(log), text[max(0, len(text)-1000):])
-			}
-		}
-		if out, err := script("down", "--purge"); err != nil {
-			t.Errorf("down: %v\n%s", err, out)
-		}
-	}
-	t.Cleanup(down)
-	interrupts := make(chan os.Signal, 1)
-	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		if _, ok := <-interrupts; ok {
-			down()
-			os.Exit(1)
-		}
-	}()
-	t.Cleanup(func() {
-		signal.Stop(interrupts)
-		close(interrupts)
-	})
+	stacktest.TakeDown(t, work, func() ([]byte, error) { return script("down", "--purge") })
 
 	// Free ports are free only until somebody else takes them.
 	plain := env
