@@ -1,0 +1,221 @@
+//go:build linux
+
+package prometheus_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/runtimemetrics/runtimemetrics/internal/stacktest"
+)
+
+// TestConfiguration has each program check the file that it is to read.
+func TestConfiguration(t *testing.T) {
+	for _, check := range [][]string{
+		{"promtool", "check", "config", "prometheus.yml"},
+		{"amtool", "check-config", "alertmanager.yml"},
+		{build(t, "github.com/prometheus/statsd_exporter"), "--check-config", "--statsd.mapping-config=mapping.yml"},
+	} {
+		if _, err := exec.LookPath(check[0]); err != nil {
+			missing(t, err.Error()+"; 'examples/prometheus/up --install' installs it")
+		}
+		out, err := exec.Command(check[0], check[1:]...).CombinedOutput()
+		if err != nil {
+			t.Errorf("%v: %v\n%s", check, err, out)
+		}
+		t.Logf("%s\n%s", strings.Join(check, " "), out)
+	}
+}
+
+// TestLeak sees the alert on a service that leaks goroutines arrive at the
+// webhook, and none on the service beside it, which does not.
+func TestLeak(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts Prometheus and Alertmanager; not with -short")
+	}
+	s := upWithLeak(t)
+
+	var began, arrived time.Time
+	poll(t, patience, func() (err error) {
+		log, err := os.ReadFile(filepath.Join(s.work, "log", "leaky.log"))
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(string(log)) {
+			if strings.Contains(line, "the first goroutine is left behind") {
+				began, err = time.ParseInLocation("2006/01/02 15:04:05", line[:19], time.Local)
+				return err
+			}
+		}
+		return fmt.Errorf("nothing has leaked yet")
+	})
+
+	const alert = "RuntimemetricsGoroutineLeak"
+	var message json.RawMessage
+	poll(t, 2*patience, func() error {
+		messages, err := s.delivered()
+		if err != nil {
+			return err
+		}
+		for _, m := range messages {
+			for _, a := range m.Alerts {
+				if a.Status == "firing" && a.Labels["alertname"] == alert && a.Labels["service"] == "leaky" {
+					message, arrived = m.raw, time.Now()
+					return nil
+				}
+			}
+		}
+		return fmt.Errorf("%d messages have been delivered, none on the leak; leaky has %v goroutines",
+			len(messages), s.query(t, `runtimemetrics_cpu_goroutines{service="leaky"}`))
+	})
+	var indented bytes.Buffer
+	if err := json.Indent(&indented, message, "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("from the first goroutine to the alert: %v; as the webhook received it:\n%s",
+		arrived.Sub(began).Round(time.Second), &indented)
+
+	healthy := s.query(t, `runtimemetrics_cpu_goroutines{service="service"}`)
+	leaking := s.query(t, `runtimemetrics_cpu_goroutines{service="leaky"}`)
+	if len(healthy) != 1 || len(leaking) != 1 || healthy[0] >= leaking[0] {
+		t.Errorf("the healthy service has %v goroutines, the other one %v", healthy, leaking)
+	}
+	t.Logf("goroutines of the healthy service: %v; of the other one: %v", healthy, leaking)
+	if n := s.query(t, `count(ALERTS{alertname="`+alert+`", service!="leaky"})`); len(n) > 0 {
+		t.Errorf("%v alerts %s, pending or firing, are not on the service that leaks", n, alert)
+	}
+	messages, err := s.delivered()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range messages {
+		for _, a := range m.Alerts {
+			if a.Labels["service"] != "leaky" {
+				t.Errorf("an alert on something else was delivered: %v", a.Labels)
+			}
+		}
+	}
+}
+
+// missing ends a test for want of a part: skipped, unless the environment says
+// that everything is there.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("RUNTIMEMETRICS_E2E") == "required" {
+		t.Fatalf("%s, and RUNTIMEMETRICS_E2E=required", what)
+	}
+	t.Skip("SKIPPED: " + what)
+}
+
+// stack is what the script up has started.
+type stack struct {
+	work  string
+	env   []string
+	ports map[string]int
+}
+
+// upWithLeak runs up --leak on free ports, and down at the end.
+func upWithLeak(t *testing.T) *stack {
+	t.Helper()
+	s := &stack{work: t.TempDir()}
+	stacktest.TakeDown(t, s.work, func() ([]byte, error) { return s.command("./down", "--purge").CombinedOutput() })
+
+	// Free ports are free only until somebody else takes them.
+	for attempt := 1; ; attempt++ {
+		s.env, s.ports = append(environment(), "RUNTIMEMETRICS_PROMETHEUS_DIR="+s.work), map[string]int{}
+		names := []string{"EXPORTER_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT", "WEBHOOK_PORT", "SERVICE_PORT", "LEAKY_PORT"}
+		for i, port := range freePorts(t, "tcp", len(names)) {
+			s.ports[names[i]] = port
+		}
+		s.ports["EXPORTER_STATSD_PORT"] = freePorts(t, "udp", 1)[0]
+		for name, port := range s.ports {
+			s.env = append(s.env, name+"="+strconv.Itoa(port))
+		}
+		out, err := s.command("./up", "--leak", "--no-install").CombinedOutput()
+		if err == nil {
+			t.Logf("%s", out)
+			return s
+		}
+		var exit *exec.ExitError
+		if errors.As(err, &exit) && exit.ExitCode() == 3 {
+			missing(t, strings.TrimSpace(string(out)))
+		}
+		if !bytes.Contains(out, []byte("in use")) || attempt == 3 {
+			t.Fatalf("up: %v\n%s", err, out)
+		}
+	}
+}
+
+func (s *stack) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Env = s.env
+	return cmd
+}
+
+func (s *stack) url(port string) string { return fmt.Sprintf("http://127.0.0.1:%d", s.ports[port]) }
+
+// message is one of those that Alertmanager delivered.
+type message struct {
+	raw    json.RawMessage
+	Alerts []struct {
+		Status string
+		Labels map[string]string
+	}
+}
+
+func (s *stack) delivered() ([]message, error) {
+	text, err := get(s.url("WEBHOOK_PORT"))
+	if err != nil {
+		return nil, err
+	}
+	var raw []json.RawMessage
+	if err := json.Unmarshal([]byte(text), &raw); err != nil {
+		return nil, err
+	}
+	messages := make([]message, len(raw))
+	for i := range raw {
+		if err := json.Unmarshal(raw[i], &messages[i]); err != nil {
+			return nil, err
+		}
+		messages[i].raw = raw[i]
+	}
+	return messages, nil
+}
+
+// query returns the values that Prometheus has for an expression, in order.
+func (s *stack) query(t *testing.T, expression string) []float64 {
+	t.Helper()
+	text, err := get(s.url("PROMETHEUS_PORT") + "/api/v1/query?query=" + url.QueryEscape(expression))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer struct {
+		Data struct {
+			Result []struct{ Value [2]json.RawMessage } // time, value in quotes
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &answer); err != nil {
+		t.Fatal(err)
+	}
+	var values []float64
+	for _, r := range answer.Data.Result {
+		v, err := strconv.ParseFloat(strings.Trim(string(r.Value[1]), `"`), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values = append(values, v)
+	}
+	slices.Sort(values)
+	return values
+}
