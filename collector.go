@@ -51,6 +51,7 @@ type run struct {
 	// These belong to the goroutine.
 	returned  bool          // regularly, not by Goexit
 	published bool          // the settings are known and the ticker runs
+	now       time.Time     // when this tick began, or when its last source returned
 	due       time.Time     // when the next tick is
 	late      time.Duration // how much later than due this one came
 	ticks     int           // begun so far
@@ -72,7 +73,6 @@ type run struct {
 	set       settings
 	sink      *sink
 	collector *collector.Collector
-	gauges    int      // in this tick
 	ownGauges int      // in this tick
 	own       ownNames // seen so far
 	announced bool     // the start line has been logged, so something was sent
@@ -193,11 +193,9 @@ func (r *run) publish() bool {
 		return !r.ended
 	}
 	r.finish()
-	r.set, r.sink = set, newSink(set, r.pub.host, r.pub.net)
-	r.collector = collector.New(func(key string, value uint64) {
-		r.gauges++
-		r.sink.gauge(key, int64(value))
-	})
+	k := newSink(set, r.pub.host, r.pub.net)
+	r.set, r.sink = set, k
+	r.collector = collector.New(func(key string, value uint64) { k.gauge(key, int64(value)) })
 	r.collector.EnableCPU, r.collector.EnableMem, r.collector.EnableGC = set.cpu, set.mem, set.gc
 	r.collector.Exact = set.exact
 	r.collector.Runtime, _ = collector.ParsePatterns(set.runtime)
@@ -281,8 +279,9 @@ func (r *run) tick() {
 		if r.ended {
 			return
 		}
-		r.schedule(time.Now())
-		r.gauges, r.ownGauges = 0, 0
+		r.now = time.Now()
+		r.schedule(r.now)
+		r.ownGauges = 0
 		r.collector.Collect()
 		if r.set.runtime != "" {
 			r.ownHealth()
@@ -297,7 +296,6 @@ func (r *run) tick() {
 
 // ownHealth adds what the library knows of itself.
 func (r *run) ownHealth() {
-	r.gauges += 3
 	r.sink.gauge("runtimemetrics.ticks", int64(r.ticks))
 	r.sink.gauge("runtimemetrics.lost", int64(r.health.lost))
 	r.sink.gauge("runtimemetrics.late.ns", int64(r.late))
@@ -348,13 +346,18 @@ func (r *run) goOn() {
 	}
 
 	r.ticking = false
+	said := false
 	r.locked(func() {
 		if !r.ended {
+			gauges := len(r.sink.packer.ends)
 			r.takeBack()
-			r.send()
+			r.send(gauges)
 		}
+		said = len(r.lines) > 0
 	})
-	r.print()
+	if said {
+		r.print()
+	}
 }
 
 // call lets a source add its gauges. One that panics or calls runtime.Goexit is
@@ -368,6 +371,7 @@ func (r *run) call(s *source) {
 	defer func() {
 		v := recover()
 		s.calling.Store(nil)
+		r.now = time.Now()
 		if returned {
 			return
 		}
@@ -394,7 +398,6 @@ func (r *run) ownGauge(s *source, name string, add func(k *sink, safe string)) {
 		r.lineOnce("dropped", "own gauges are dropped, the first of them being %q: there may be %d of them, with names of at most %d bytes", cut(name, maxName), maxNames, maxName)
 		return
 	}
-	r.gauges++
 	r.ownGauges++
 	add(r.sink, own.safe)
 }
@@ -425,23 +428,22 @@ func sameSlice(a, b []*source) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-// send writes what was gathered and keeps the books.
-func (r *run) send() {
-	now := time.Now()
-	tooLong := r.sink.packer.tooLong
-	if tooLong > 0 {
+// send writes what was gathered, which is so many gauges and perhaps some zeros,
+// and keeps the books.
+func (r *run) send(gauges int) {
+	if r.sink.packer.tooLong > 0 {
 		r.lineOnce("too long", "gauges whose line does not fit into a datagram of %d bytes are dropped: a shorter --metric-prefix or a larger --metric-packet-size helps", r.set.packetSize)
 	}
-	o := r.sink.flush(now)
+	o := r.sink.flush(r.now)
 	if !o.lost && !r.announced {
 		r.announced = true
 		prefix := r.set.prefix
 		if prefix != "" {
 			prefix += "."
 		}
-		r.line("publishing %d gauges every %v to %v as %s*", r.gauges-tooLong, r.set.pause, r.sink.link, prefix)
+		r.line("publishing %d gauges every %v to %v as %s*", gauges, r.set.pause, r.sink.link, prefix)
 	}
-	if report := r.health.account(o, now); report != "" {
+	if report := r.health.account(o, r.now); report != "" {
 		r.line("sending to %v %s", r.sink.link, report)
 	}
 }

@@ -14,10 +14,12 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -225,10 +227,24 @@ func startGraphite(t *testing.T) graphite {
 		cmd.Env = env
 		return cmd.CombinedOutput()
 	}
-	t.Cleanup(func() {
+	// Whatever goes wrong from here on, and also on Ctrl-C, nothing stays up.
+	down := func() {
 		if out, err := run("down", "--purge"); err != nil {
 			t.Errorf("down: %v\n%s", err, out)
 		}
+	}
+	t.Cleanup(down)
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		if _, ok := <-interrupts; ok {
+			down()
+			os.Exit(1)
+		}
+	}()
+	t.Cleanup(func() {
+		signal.Stop(interrupts)
+		close(interrupts)
 	})
 	// Free ports are free only until somebody else takes them.
 	fixed := len(env)
