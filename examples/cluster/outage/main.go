@@ -53,6 +53,10 @@ func main() {
 	work := flag.String("work", "", "work `directory` of examples/cluster/up")
 	only := flag.String("only", "", "only the faults whose name contains this `text`")
 	png := flag.String("png", "", "write Graphite's picture of the killed carbon-cache to this `file`")
+	flag.Usage = func() {
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: examples/cluster/faults [flags]")
+		flag.PrintDefaults()
+	}
 	flag.Parse()
 	c, err := open(*work, os.Environ())
 	if err != nil {
