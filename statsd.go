@@ -76,7 +76,7 @@ func newSink(s settings, host hostInfo, calls netCalls) *sink {
 // layout is what a gauge's line consists of beside its name and its value. All
 // of it is go-statsd-client's, but the same for each line: the client writes one
 // for newLayout to cut, not each line of each tick, which would make the tick a
-// quarter dearer and let it allocate after each garbage collection, that is when
+// fifth dearer and let it allocate after each garbage collection, that is when
 // the client's pool is empty.
 type layout struct {
 	prefix string // before the name

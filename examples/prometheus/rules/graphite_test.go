@@ -14,14 +14,14 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/runtimemetrics/runtimemetrics/internal/stacktest"
 )
 
 // A scenario is what one service sends, as functions of the hours since all of it
@@ -221,31 +221,14 @@ func startGraphite(t *testing.T) graphite {
 	}
 
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "RUNTIMEMETRICS_") })
-	env = append(env, "RUNTIMEMETRICS_GRAPHITE_DIR="+filepath.Join(root, "work"))
+	work := filepath.Join(root, "work")
+	env = append(env, "RUNTIMEMETRICS_GRAPHITE_DIR="+work)
 	run := func(name string, args ...string) ([]byte, error) {
 		cmd := exec.Command(filepath.Join(scripts, name), args...)
 		cmd.Env = env
 		return cmd.CombinedOutput()
 	}
-	// Whatever goes wrong from here on, and also on Ctrl-C, nothing stays up.
-	down := func() {
-		if out, err := run("down", "--purge"); err != nil {
-			t.Errorf("down: %v\n%s", err, out)
-		}
-	}
-	t.Cleanup(down)
-	interrupts := make(chan os.Signal, 1)
-	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		if _, ok := <-interrupts; ok {
-			down()
-			os.Exit(1)
-		}
-	}()
-	t.Cleanup(func() {
-		signal.Stop(interrupts)
-		close(interrupts)
-	})
+	stacktest.TakeDown(t, work, func() ([]byte, error) { return run("down", "--purge") })
 	// Free ports are free only until somebody else takes them.
 	fixed := len(env)
 	for attempt := 1; ; attempt++ {
