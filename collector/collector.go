@@ -62,8 +62,8 @@
 //
 //	runtime.sched.latencies.ns.p99        99 of 100 events since the last tick took at most this long
 //	runtime.sched.latencies.ns.upper      no event since the last tick took longer
-//	runtime.sched.latencies.ns.events     events so far (cumulative)
-//	runtime.sched.latencies.ns.over_10ms  those of them that took longer than 10 ms or so (cumulative; of times only)
+//	runtime.sched.latencies.events        events so far (cumulative)
+//	runtime.sched.latencies.over_10ms     those of them that took longer than 10 ms or so (cumulative; of times only)
 //
 // The first two are 0 when nothing happened, and exact to the width of a bucket.
 // The last two lose nothing, however rarely they are looked at. "Or so" is the

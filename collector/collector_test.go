@@ -130,7 +130,7 @@ func TestRunGoesOnTickingAndZeroesFurtherMetricsToo(t *testing.T) {
 	})
 	c.PauseDur, c.Done, c.Runtime = time.Millisecond, done, []string{"/gc/*", "/sched/*"}
 	c.Run()
-	for _, key := range []string{"runtime.gc.cycles.total", "runtime.gc.heap.live.bytes", "runtime.sched.latencies.ns.events", "runtime.sched.latencies.ns.over_10ms"} {
+	for _, key := range []string{"runtime.gc.cycles.total", "runtime.gc.heap.live.bytes", "runtime.sched.latencies.events", "runtime.sched.latencies.over_10ms"} {
 		if val, ok := r.last[key]; val != 0 || !ok {
 			t.Errorf("%s = %d, output %v; want 0 after Done", key, val, ok)
 		}

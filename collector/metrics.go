@@ -147,7 +147,8 @@ type runtimeMetric struct {
 	scale      float64 // from the metric's unit to the gauge's
 	cumulative bool
 
-	// Of a histogram.
+	// Of a histogram. Events are a plain count, whatever is counted, so their
+	// names lack its unit.
 	histogram                                *histogram
 	nameP99, nameUpper, nameEvents, nameOver string // nameOver is empty for what is not a time
 }
@@ -168,16 +169,18 @@ func selectMetrics(patterns []string, samples []metrics.Sample) ([]runtimeMetric
 				m.sample = len(samples)
 				samples = append(samples, metrics.Sample{Name: d.Name})
 			}
-			m.name = gaugeName(d.Name, taken)
+			base, unit := gaugeName(d.Name)
+			m.name = unique(base+unit, d.Name, taken)
 			isTime := strings.HasSuffix(d.Name, "seconds")
 			if isTime {
 				m.scale = 1e9
 			}
 			if d.Kind == metrics.KindFloat64Histogram {
 				m.histogram = new(histogram)
-				m.nameP99, m.nameUpper, m.nameEvents = m.name+".p99", m.name+".upper", m.name+".events"
+				m.nameP99, m.nameUpper = m.name+".p99", m.name+".upper"
+				m.nameEvents = unique(base+".events", d.Name, taken)
 				if isTime {
-					m.nameOver = m.name + ".over_10ms"
+					m.nameOver = unique(base+".over_10ms", d.Name, taken)
 				}
 			}
 			selected = append(selected, m)
@@ -187,20 +190,28 @@ func selectMetrics(patterns []string, samples []metrics.Sample) ([]runtimeMetric
 	return selected, samples
 }
 
-// gaugeName returns the name under which a metric is output: its path with dots
-// for slashes, and its unit unless it is a plain count. Times, which the
-// runtime gives in seconds, are output in nanoseconds.
-func gaugeName(metric string, taken map[string]bool) string {
+// gaugeName returns the name under which a metric is output, in two parts: its
+// path with dots for slashes, and its unit with a dot before it, empty for a
+// plain count. Times, which the runtime gives in seconds, are output in
+// nanoseconds.
+func gaugeName(metric string) (base, unit string) {
 	path, unit, _ := strings.Cut(metric, ":")
-	name := "runtime" + strings.ReplaceAll(path, "/", ".")
+	base = "runtime" + strings.ReplaceAll(path, "/", ".")
 	switch unit {
 	case "seconds", "cpu-seconds":
-		name += ".ns"
+		return base, ".ns"
 	case "bytes", "percent":
-		name += "." + unit
+		return base, "." + unit
 	}
-	// Graphite adds up what ends in these when it rolls up.
+	return base, ""
+}
+
+// unique returns the name of a gauge, with the unit of its metric behind it if
+// another gauge has that name, or if Graphite, which adds up what ends in .count
+// or .sum when it rolls up, would mistake it.
+func unique(name, metric string, taken map[string]bool) string {
 	if taken[name] || strings.HasSuffix(name, ".count") || strings.HasSuffix(name, ".sum") {
+		_, unit, _ := strings.Cut(metric, ":")
 		name += "." + unit
 	}
 	taken[name] = true

@@ -30,7 +30,8 @@ func TestGaugeNames(t *testing.T) {
 		{"/new/count:calls", "runtime.new.count.calls"},     // Graphite would add it up
 		{"/new/sum:calls", "runtime.new.sum.calls"},
 	} {
-		if got := gaugeName(tt.metric, taken); got != tt.want {
+		base, unit := gaugeName(tt.metric)
+		if got := unique(base+unit, tt.metric, taken); got != tt.want {
 			t.Errorf("%s becomes %s, want %s", tt.metric, got, tt.want)
 		}
 	}
@@ -189,18 +190,18 @@ func TestPausesOfForcedCycles(t *testing.T) {
 	if len(Unmatched([]string{"/sched/pauses/total/gc"})) > 0 {
 		t.Skip("this Go does not have /sched/pauses/total/gc")
 	}
-	const name, cycles = "runtime.sched.pauses.total.gc.ns", 20
+	const name, events, cycles = "runtime.sched.pauses.total.gc.ns", "runtime.sched.pauses.total.gc.events", 20
 	var r recorder
 	c := New(r.gauge)
 	c.EnableCPU, c.EnableMem = false, false
 	c.Runtime = []string{"default"}
 	c.Collect()
-	before := r.last[name+".events"]
+	before := r.last[events]
 	for i := 0; i < cycles; i++ {
 		runtime.GC()
 	}
 	c.Collect()
-	events := r.last[name+".events"] - before
+	stops := r.last[events] - before
 	var stats debug.GCStats
 	debug.ReadGCStats(&stats)
 	var sum, longest time.Duration
@@ -210,35 +211,35 @@ func TestPausesOfForcedCycles(t *testing.T) {
 	}
 	upper := time.Duration(r.last[name+".upper"])
 	t.Logf("%d cycles: %d stop-the-worlds, upper %v, p99 %v; debug.ReadGCStats: longest cycle %v, sum %v",
-		cycles, events, upper, time.Duration(r.last[name+".p99"]), longest, sum)
-	if events < 2*cycles {
-		t.Errorf("%d stop-the-worlds in %d cycles, want two a cycle at least", events, cycles)
+		cycles, stops, upper, time.Duration(r.last[name+".p99"]), longest, sum)
+	if stops < 2*cycles {
+		t.Errorf("%d stop-the-worlds in %d cycles, want two a cycle at least", stops, cycles)
 	}
 	// The buckets of the runtime are at most 1/8 wide, more below a microsecond.
 	if upper > longest+longest/4+time.Microsecond {
 		t.Errorf("upper is %v, the longest cycle stopped the world for %v", upper, longest)
 	}
-	if upper*time.Duration(events) < sum {
-		t.Errorf("%d events of at most %v cannot add up to %v", events, upper, sum)
+	if upper*time.Duration(stops) < sum {
+		t.Errorf("%d events of at most %v cannot add up to %v", stops, upper, sum)
 	}
 	if p99 := time.Duration(r.last[name+".p99"]); p99 > upper {
 		t.Errorf("p99 %v is above upper %v", p99, upper)
 	}
 	c.Collect()
-	if r.last[name+".events"] == before+events && r.last[name+".upper"] != 0 {
+	if r.last[events] == before+stops && r.last[name+".upper"] != 0 {
 		t.Errorf("upper is %d though nothing happened since", r.last[name+".upper"])
 	}
 }
 
 // TestStalledGoroutinesShow burns all processors.
 func TestStalledGoroutinesShow(t *testing.T) {
-	const name = "runtime.sched.latencies.ns"
+	const p99, over10ms = "runtime.sched.latencies.ns.p99", "runtime.sched.latencies.over_10ms"
 	var r recorder
 	c := New(r.gauge)
 	c.EnableCPU, c.EnableMem = false, false
 	c.Runtime = []string{"/sched/latencies"}
 	c.Collect()
-	over := r.last[name+".over_10ms"]
+	over := r.last[over10ms]
 	for deadline := time.Now().Add(20 * time.Second); ; {
 		stop := new(atomic.Bool)
 		for i := 0; i < 4*runtime.GOMAXPROCS(0); i++ {
@@ -250,11 +251,11 @@ func TestStalledGoroutinesShow(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 		stop.Store(true)
 		c.Collect()
-		if r.last[name+".over_10ms"] > over && r.last[name+".p99"] > uint64(time.Millisecond) {
+		if r.last[over10ms] > over && r.last[p99] > uint64(time.Millisecond) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("goroutines waited for a processor for long, but p99 is %d and over_10ms %d", r.last[name+".p99"], r.last[name+".over_10ms"])
+			t.Fatalf("goroutines waited for a processor for long, but p99 is %d and over_10ms %d", r.last[p99], r.last[over10ms])
 		}
 	}
 }

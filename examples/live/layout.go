@@ -105,7 +105,7 @@ var chartedSections = []section{
 				newCurve("runtime.sched.latencies.ns.p99", level, "99 of 100"),
 				newCurve("runtime.sched.latencies.ns.upper", level, "longest")}}}},
 		{"waits", "Waits over 10 ms", "Of these, the ones that somebody may have noticed.", true, []view{
-			{"", "/s", []curve{newCurve("runtime.sched.latencies.ns.over_10ms", perSecond, "waits")}}}},
+			{"", "/s", []curve{newCurve("runtime.sched.latencies.over_10ms", perSecond, "waits")}}}},
 		{"stops", "Longest stop-the-world", "Each stop alone, where GC pause adds up those of a cycle.", true, []view{
 			{"", "ns", []curve{
 				newCurve("runtime.sched.pauses.total.gc.ns.upper", level, "by the GC"),

@@ -88,7 +88,7 @@ func TestFurtherGaugesAreGroupedByNameAndUnit(t *testing.T) {
 		queue
 		proc.fds_limit proc.start_time.seconds cgroup.memory.oom_kills cgroup.pids cgroup.pids_limit
 		runtime.cpu.classes.gc.total.ns runtime.cpu.classes.gc.pause.ns runtime.gc.cycles.forced runtime.gc.heap.tiny.bytes
-		runtime.gc.pauses.ns.p99 runtime.gc.pauses.ns.upper runtime.gc.pauses.ns.events runtime.gc.pauses.ns.over_10ms
+		runtime.gc.pauses.ns.p99 runtime.gc.pauses.ns.upper runtime.gc.pauses.events runtime.gc.pauses.over_10ms
 		app.rss.bytes app.rss.bytes.upper
 		shop.carts{room:a} shop.carts{room:b}`)))
 	want(t, got, `app / app.rss (bytes) rss=app.rss.bytes| rss.upper=app.rss.bytes.upper|
@@ -101,7 +101,7 @@ Further gauges / queue () queue=queue|
 runtime / runtime.cpu.classes.gc (ns/s) pause=runtime.cpu.classes.gc.pause.ns|per second total=runtime.cpu.classes.gc.total.ns|per second
 runtime / runtime.gc.cycles.forced (/s) forced=runtime.gc.cycles.forced|per second
 runtime / runtime.gc.heap.tiny.bytes (bytes) tiny=runtime.gc.heap.tiny.bytes|
-runtime / runtime.gc.pauses.ns (/s) events=runtime.gc.pauses.ns.events|per second over_10ms=runtime.gc.pauses.ns.over_10ms|per second
+runtime / runtime.gc.pauses (/s) events=runtime.gc.pauses.events|per second over_10ms=runtime.gc.pauses.over_10ms|per second
 runtime / runtime.gc (ns) pauses.p99=runtime.gc.pauses.ns.p99| pauses.upper=runtime.gc.pauses.ns.upper|
 shop / shop.carts () carts {room:a}=shop.carts{room:a}| carts {room:b}=shop.carts{room:b}|
 `)
@@ -114,7 +114,7 @@ func TestHelpOfFurtherGauges(t *testing.T) {
 		"runtime.gc.cycles.forced":            true,
 		"runtime.gc.heap.live.bytes":          true,
 		"runtime.sched.latencies.ns.p99":      true,
-		"runtime.sched.latencies.ns.events":   true,
+		"runtime.sched.latencies.events":      true,
 		"runtime.a.metric.of.another.release": false,
 		"shop.carts":                          false,
 	} {

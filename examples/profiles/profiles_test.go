@@ -312,7 +312,7 @@ const (
 	goroutines = "go.cpu.goroutines"
 	live       = "go.runtime.gc.heap.live.bytes"
 	runnable   = "go.runtime.sched.goroutines.runnable"
-	over10ms   = "go.runtime.sched.latencies.ns.over_10ms"
+	over10ms   = "go.runtime.sched.latencies.over_10ms"
 	p99        = "go.runtime.sched.latencies.ns.p99"
 )
 
