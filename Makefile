@@ -2,8 +2,8 @@
 # make test    everything that CI runs; installs what it needs first
 # make check   the same without installing anything: what is missing is skipped
 # make bench   a tick beside those of other libraries, in a loop and as in life
-# make pauses  GC pauses by Go release, into docs/gc-pauses.md: six to eight minutes
-# make fleet   fleets of up to 10,000 processes on one StatsD, into docs/fleet.md
+# make pauses  GC pauses by Go release, into studies/gc-pauses: six to eight minutes
+# make fleet   fleets of up to 10,000 processes on one StatsD, into studies/fleet
 # make alert   Prometheus and Alertmanager, a service that leaks, and its alert
 # make idle    what is linked in, and what it does in an idle service
 # make fuzz    each fuzz target for FUZZTIME
@@ -21,7 +21,7 @@ FUZZTIME ?= 1m
 SOAK     ?= 1h
 
 # Modules of their own keep the library's go.mod bare.
-MODULES  := . tests examples/live examples/containers examples/prometheus examples/profiles bench bench/pauses/service
+MODULES  := . tests examples/live examples/containers examples/prometheus examples/profiles studies studies/gc-pauses/service
 INTEROP  := tests/interop tests/interop/otel tests/interop/telegraf examples/elastic
 
 # Where examples/graphite/up installs StatsD.
@@ -50,18 +50,18 @@ live:
 	$(GO) -C examples/live run .
 
 bench:
-	bench/run
-	bench/run cold
+	studies/bench/run
+	studies/bench/run cold
 
 pauses:
-	bench/pauses/run
+	studies/gc-pauses/run
 
 fleet:
 	examples/graphite/up --install
-	bench/fleet/run
+	studies/fleet/run
 
 idle:
-	bench/idle
+	studies/bench/idle
 
 # What the tests need beside Go: StatsD, Graphite and a browser.
 deps:
@@ -69,7 +69,7 @@ deps:
 	tests/interop/install
 	examples/cluster/up --install
 	examples/prometheus/up --install
-	bench/pauses/run --install
+	studies/gc-pauses/run --install
 	command -v chromium >/dev/null || { $(if $(filter-out 0,$(shell id -u)),sudo) apt-get update && \
 		$(if $(filter-out 0,$(shell id -u)),sudo) apt-get install -y --no-install-recommends chromium; }
 
@@ -77,7 +77,7 @@ lint:
 	@echo gofmt -s; test -z "$$(gofmt -s -l $$(git ls-files '*.go') | tee /dev/stderr)"
 	$(GO) mod tidy -diff
 	$(TOOL) actionlint -shellcheck= -pyflakes=
-	$(GO) run ./internal/gendoc -check
+	$(GO) run ./internal/tools/gendoc -check
 	$(GO) -C dashboards run . -check
 	set -e; for m in $(MODULES); do (cd $$m && $(GO) vet ./... && $(TOOL) staticcheck ./...); done
 
@@ -91,7 +91,7 @@ unit:
 cover:
 	@profile=$$(mktemp) && trap 'rm -f "$$profile"' EXIT && \
 		$(GO) test -count=1 -coverprofile="$$profile" -coverpkg=$(subst $(space),$(comma),$(PACKAGES)) $(PACKAGES) && \
-		$(GO) run ./internal/coverage "$$profile"
+		$(GO) run ./internal/tools/coverage "$$profile"
 
 # Each Go release, where its toolchain can be had.
 releases:

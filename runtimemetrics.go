@@ -91,7 +91,7 @@
 // dropped, and the hint after a minute.
 package runtimemetrics
 
-//go:generate go run ./internal/gendoc
+//go:generate go run ./internal/tools/gendoc
 
 import (
 	"errors"

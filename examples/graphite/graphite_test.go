@@ -29,7 +29,7 @@ import (
 
 	"github.com/runtimemetrics/runtimemetrics"
 
-	"github.com/runtimemetrics/runtimemetrics/internal/stacktest"
+	"github.com/runtimemetrics/runtimemetrics/examples/internal/stacktest"
 )
 
 // gauges are the 27, with what a process says of itself and the way in which

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/runtimemetrics/runtimemetrics/internal/stacktest"
+	"github.com/runtimemetrics/runtimemetrics/examples/internal/stacktest"
 )
 
 // TestConfiguration has each program check the file that it is to read.

@@ -16,7 +16,7 @@ import (
 
 	"github.com/runtimemetrics/runtimemetrics"
 
-	"github.com/runtimemetrics/runtimemetrics/internal/stacktest"
+	"github.com/runtimemetrics/runtimemetrics/examples/internal/stacktest"
 )
 
 func TestCluster(t *testing.T) {

@@ -21,7 +21,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/runtimemetrics/runtimemetrics/internal/stacktest"
+	"github.com/runtimemetrics/runtimemetrics/examples/internal/stacktest"
 )
 
 // A scenario is what one service sends, as functions of the hours since all of it

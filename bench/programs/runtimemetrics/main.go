@@ -1,9 +1,0 @@
-// Runtimemetrics is the service with this library.
-package main
-
-import (
-	_ "github.com/runtimemetrics/runtimemetrics"
-	"github.com/runtimemetrics/runtimemetrics/bench/internal/service"
-)
-
-func main() { service.Run(nil) }

@@ -1,0 +1,6 @@
+// Base is the service alone.
+package main
+
+import "github.com/runtimemetrics/runtimemetrics/studies/internal/service"
+
+func main() { service.Run(nil) }
