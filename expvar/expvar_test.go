@@ -169,23 +169,6 @@ func TestNamesDoNotFillMemory(t *testing.T) {
 	}
 }
 
-func TestOwnTypesAllocateNothing(t *testing.T) {
-	m := new(expvar.Map).Init()
-	m.Add("a", 1)
-	m.AddFloat("b", 2)
-	n := new(expvar.Int)
-	r := newReader()
-	r.gauge, r.fraction, r.prefix = func(string, int64) {}, func(string, float64) {}, "expvar"
-	tick := func() {
-		r.variable(expvar.KeyValue{Key: "m", Value: m})
-		r.variable(expvar.KeyValue{Key: "n", Value: n})
-	}
-	tick()
-	if n := testing.AllocsPerRun(100, tick); n != 0 {
-		t.Errorf("%v allocations per tick", n)
-	}
-}
-
 // TestExpvarsArriveAtStatsD goes the whole way.
 func TestExpvarsArriveAtStatsD(t *testing.T) {
 	server, err := net.ListenPacket("udp", "127.0.0.1:0")

@@ -16,28 +16,49 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(harness.Run(m)) }
 
-func TestAThousandTicksOfTheCollector(t *testing.T) {
+// TestAThousandTicks makes them one after the other. It reports how two kinds
+// compare in time, and asserts what can be counted.
+func TestAThousandTicks(t *testing.T) {
 	t.Parallel()
+	ns := map[string]int{}
 	for _, test := range []struct {
-		name string
-		args []string
-		want string
+		name, program string
+		env           []string
+		lines         int // 0: does not matter
+		datagrams     int // 0: as few as the bytes take
+		stops         int
 	}{
-		// 27 gauges, for the first tick and four times a thousand.
-		{"do not stop the world and allocate nothing", nil, "gauges 108027 stops 0 allocations 0"},
-		{"nor with more garbage collections behind them than the runtime remembers", []string{"-collections=300"}, "gauges 108027 stops 0 allocations 0"},
-		{"stop the world once each in exact mode, and allocate nothing", []string{"-exact"}, "gauges 108027 stops 1000 allocations 0"},
-		{"the same with a long history", []string{"-exact", "-collections=300"}, "gauges 108027 stops 1000 allocations 0"},
+		{"of the 27", "costthe27", nil, 27, 1, 0},
+		{"with more garbage collections behind them than the runtime remembers", "costthe27", []string{"COLLECTIONS=300"}, 27, 1, 0},
+		{"in exact mode", "costthe27", []string{"RUNTIMEMETRICS_METRIC_EXACT=true"}, 27, 1, 1000},
+		{"in exact mode, with a long history", "costthe27", []string{"RUNTIMEMETRICS_METRIC_EXACT=true", "COLLECTIONS=300"}, 27, 1, 1000},
+		{"of more than a datagram", "costthe27", []string{"RUNTIMEMETRICS_METRIC_PACKET_SIZE=600"}, 27, 2, 0},
+		{"with a long prefix", "costthe27", []string{"RUNTIMEMETRICS_METRIC_PREFIX=" + strings.Repeat("x", 128)}, 27, 3, 0},
+		{"with all there is", "costall", nil, 0, 0, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			p := harness.Host{Program: "costcollector", Args: test.args}.Start(t)
+			p := harness.Host{Program: test.program, Env: append([]string{"GOMAXPROCS=1"}, test.env...)}.Start(t)
 			p.End()
-			got := strings.Join(p.Stdout(), "\n")
-			t.Log(got)
-			if got != test.want {
-				t.Errorf("the program counted %q, want %q", got, test.want)
+			line := strings.Join(p.Stdout(), "\n")
+			t.Log(line)
+			var lines, datagrams, bytes, stops, allocations, took int
+			if _, err := fmt.Sscanf(line, "lines %d datagrams %d bytes %d stops %d allocations %d ns %d", &lines, &datagrams, &bytes, &stops, &allocations, &took); err != nil {
+				t.Fatal(err)
 			}
+			if stops != test.stops || allocations != 0 {
+				t.Errorf("a thousand ticks stopped the world %d times, want %d, and allocated %d times, want 0", stops, test.stops, allocations)
+			}
+			if test.lines != 0 && (lines != test.lines || datagrams != test.datagrams) {
+				t.Errorf("%d gauges in %d datagrams, want %d in %d", lines, datagrams, test.lines, test.datagrams)
+			}
+			if most := bytes/1300 + 1; test.datagrams == 0 && datagrams > most {
+				t.Errorf("%d bytes in %d datagrams, want at most %d", bytes, datagrams, most)
+			}
+			ns[test.name] = took
 		})
+	}
+	if all, the27 := ns["with all there is"], ns["of the 27"]; all > 0 && the27 > 0 {
+		t.Logf("a tick with all there is takes %.1f times as long as one of the 27", float64(all)/float64(the27))
 	}
 }
 
@@ -68,62 +89,30 @@ func counted(t *testing.T, args ...string) []int {
 	return counts
 }
 
-func TestWholeTicks(t *testing.T) {
+// TestTicksThatComeByThemselves includes the wait between two ticks, and what
+// garbage collections in between change.
+func TestTicksThatComeByThemselves(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name string
 		args []string
-		want int
 	}{
-		{"do not stop the world", []string{"-count=stops"}, 0},
-		{"stop the world once in exact mode", []string{"-count=stops", "--metric-exact"}, 1},
-		{"allocate nothing", []string{"-count=allocations"}, 0},
-		{"allocate nothing with a long history", []string{"-count=allocations", "-collections=300"}, 0},
-		{"allocate nothing after garbage collections", []string{"-count=allocations", "-between=2"}, 0},
-		{"allocate nothing in exact mode", []string{"-count=allocations", "--metric-exact"}, 0},
-		{"allocate nothing when a tick is two datagrams", []string{"-count=allocations", "--metric-packet-size=1000"}, 0},
-		{"allocate nothing with a long prefix", []string{"-count=allocations", "--metric-prefix=" + strings.Repeat("x", 128)}, 0},
+		{"do not stop the world", []string{"-count=stops"}},
+		{"allocate nothing", []string{"-count=allocations", "-between=2"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			counts := counted(t, test.args...)
-			if test.args[0] == "-count=allocations" {
-				// The runtime allocates for itself now and then.
-				counts = counts[:len(counts)*3/4]
+			// The runtime allocates for itself now and then.
+			least := counts[:len(counts)*3/4]
+			if test.args[0] == "-count=stops" {
+				least = counts
 			}
-			if total := sum(counts); total != test.want*len(counts) {
-				t.Errorf("%d ticks cost %d in all, want %d each", len(counts), total, test.want)
+			if total := sum(least); total != 0 {
+				t.Errorf("%d ticks cost %d in all, want 0", len(least), total)
 			}
 		})
 	}
-}
-
-// TestAThousandWholeTicks reports how the two compare in time, and asserts what
-// can be counted.
-func TestAThousandWholeTicks(t *testing.T) {
-	t.Parallel()
-	var ns [2]int
-	for i, program := range []string{"costthe27", "costall"} {
-		p := harness.Host{Program: program, Env: []string{"GOMAXPROCS=1"}}.Start(t)
-		p.End()
-		line := strings.Join(p.Stdout(), "\n")
-		t.Log(program, line)
-		var lines, datagrams, bytes, stops, allocations int
-		_, err := fmt.Sscanf(line, "lines %d datagrams %d bytes %d stops %d allocations %d ns %d", &lines, &datagrams, &bytes, &stops, &allocations, &ns[i])
-		if err != nil {
-			t.Fatal(err)
-		}
-		if stops != 0 || allocations != 0 {
-			t.Errorf("%s: a thousand ticks stopped the world %d times and allocated %d times", program, stops, allocations)
-		}
-		if most := bytes/1300 + 1; datagrams > most {
-			t.Errorf("%s: %d bytes in %d datagrams, want at most %d", program, bytes, datagrams, most)
-		}
-		if program == "costthe27" && (lines != 27 || datagrams != 1) {
-			t.Errorf("%d gauges in %d datagrams, want 27 in 1", lines, datagrams)
-		}
-	}
-	t.Logf("a tick with everything takes %.1f times as long as one of the 27", float64(ns[1])/float64(ns[0]))
 }
 
 func sum(counts []int) (total int) {

@@ -51,6 +51,7 @@ func TestPublishingStartsInEveryKindOfProgram(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		program string
+		parse   string
 		gcflags string
 		args    []string
 		env     []string
@@ -60,44 +61,46 @@ func TestPublishingStartsInEveryKindOfProgram(t *testing.T) {
 	}{
 		{
 			name:    "flags parsed early",
-			program: "early",
+			program: "plain",
 			args:    []string{"--statsd=" + server, "--metric-prefix=go.demo", "--pause=1"},
 			prefix:  "go.demo", every: "1s", gauges: harness.Gauges,
 		},
 		{
 			name:    "all is left at its default but the server",
-			program: "early",
+			program: "plain",
 			args:    []string{"-statsd", server},
 			prefix:  "go." + hostname(t), every: "10s", gauges: harness.Gauges,
 		},
 		{
 			name:    "the environment is the flags' default",
-			program: "early",
+			program: "plain",
 			env:     []string{"RUNTIMEMETRICS_STATSD=" + server, "RUNTIMEMETRICS_METRIC_PREFIX=go.env", "RUNTIMEMETRICS_PAUSE=200ms", "RUNTIMEMETRICS_MEM=false"},
 			prefix:  "go.env", every: "200ms", gauges: without("mem."),
 		},
 		{
 			name:    "a flag wins over the environment",
-			program: "early",
+			program: "plain",
 			args:    []string{"--metric-prefix=go.flag", "--cpu=false"},
 			env:     []string{"RUNTIMEMETRICS_STATSD=" + server, "RUNTIMEMETRICS_METRIC_PREFIX=go.env", "RUNTIMEMETRICS_PAUSE=100ms"},
 			prefix:  "go.flag", every: "100ms", gauges: without("cpu."),
 		},
 		{
 			name:    "the prefix holds placeholders and ends in a dot",
-			program: "early",
+			program: "plain",
 			args:    []string{"--statsd=" + server, "--metric-prefix=go.{exe}.", "--pause=100ms"},
-			prefix:  "go.early", every: "100ms", gauges: harness.Gauges,
+			prefix:  "go.plain", every: "100ms", gauges: harness.Gauges,
 		},
 		{
 			name:    "flags parsed late, while the library waits and more are being defined",
-			program: "late",
+			program: "plain",
+			parse:   "late",
 			args:    []string{"--statsd=" + server, "--metric-prefix=go.late", "--pause=100ms"},
 			prefix:  "go.late", every: "100ms", gauges: harness.Gauges,
 		},
 		{
 			name:    "flags parsed twice",
-			program: "twice",
+			program: "plain",
+			parse:   "twice",
 			args:    []string{"--statsd=" + server, "--metric-prefix=go.first", "--pause=100ms"},
 			prefix:  "go.second", every: "100ms", gauges: harness.Gauges,
 		},
@@ -115,7 +118,8 @@ func TestPublishingStartsInEveryKindOfProgram(t *testing.T) {
 		},
 		{
 			name:    "built for a debugger, which inlines nothing",
-			program: "late",
+			program: "plain",
+			parse:   "late",
 			gcflags: "all=-N -l",
 			args:    []string{"--statsd=" + server, "--metric-prefix=go.debug", "--pause=100ms"},
 			prefix:  "go.debug", every: "100ms", gauges: harness.Gauges,
@@ -131,7 +135,7 @@ func TestPublishingStartsInEveryKindOfProgram(t *testing.T) {
 				}
 				return filled
 			}
-			p := harness.Host{Program: test.program, Race: true, GCFlags: test.gcflags, Args: fill(test.args), Env: fill(test.env)}.Start(t)
+			p := harness.Host{Program: test.program, Race: true, GCFlags: test.gcflags, Args: fill(test.args), Env: append(fill(test.env), "PARSE="+test.parse)}.Start(t)
 
 			// The very first datagram has the final values.
 			checkTick(t, s.Next(), test.prefix, test.gauges)
@@ -152,7 +156,7 @@ func TestPublishingStartsInEveryKindOfProgram(t *testing.T) {
 func TestAProgramThatNeverParsesItsFlagsStartsFiveSecondsAfterInit(t *testing.T) {
 	t.Parallel()
 	s := harness.ListenUDP(t)
-	p := harness.Host{Program: "never", Race: true, Env: []string{
+	p := harness.Host{Program: "plain", Race: true, Env: []string{"PARSE=never",
 		"RUNTIMEMETRICS_STATSD=" + s.Addr(), "RUNTIMEMETRICS_METRIC_PREFIX=go.never", "RUNTIMEMETRICS_PAUSE=100ms",
 	}}.Start(t)
 	d := s.Next()
@@ -171,7 +175,7 @@ func TestAProgramInWhichNothingStartsIsToldSoAfterAMinute(t *testing.T) {
 	t.Parallel()
 	// The flags say where to publish, but nobody parses them.
 	s := harness.ListenUDP(t)
-	p := harness.Host{Program: "never", Race: true, Args: []string{"--statsd=" + s.Addr(), "--pause=100ms"}}.Start(t)
+	p := harness.Host{Program: "plain", Race: true, Args: []string{"--statsd=" + s.Addr(), "--pause=100ms"}, Env: []string{"PARSE=never"}}.Start(t)
 	const want = "nothing is published yet: call flag.Parse or runtimemetrics.Start, or set RUNTIMEMETRICS_STATSD"
 	p.WaitLog("nothing is published")
 	p.End()
@@ -185,7 +189,7 @@ func TestAProgramInWhichNothingStartsIsToldSoAfterAMinute(t *testing.T) {
 
 func TestHelpShowsTheDefaultsInForce(t *testing.T) {
 	t.Parallel()
-	p := harness.Host{Program: "early", Race: true, Args: []string{"-help"}, Env: []string{
+	p := harness.Host{Program: "plain", Race: true, Args: []string{"-help"}, Env: []string{
 		"RUNTIMEMETRICS_STATSD=statsd.example:9125", "RUNTIMEMETRICS_PAUSE=250ms", "RUNTIMEMETRICS_GC=false",
 	}}.Start(t)
 	if code := p.Exit(); code != 0 {

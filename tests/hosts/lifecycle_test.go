@@ -193,46 +193,6 @@ func TestAfterStopNothingStartsByItself(t *testing.T) {
 	})
 }
 
-func TestAFlagThatIsSetLaterReconfigures(t *testing.T) {
-	t.Parallel()
-	s, other, p := harness.ListenUDP(t), harness.ListenUDP(t), console(t)
-	do(t, p, "parse --statsd=%s --metric-prefix=go.one --pause=100ms", s.Addr())
-	checkTick(t, s.Next(), "go.one", harness.Gauges)
-	waitPublishing(t, p, 1)
-
-	do(t, p, "set metric-prefix go.two")
-	var last harness.Datagram // of the old prefix
-	d := s.Next()
-	for ; strings.HasPrefix(d.Text, "go.one."); d = s.Next() {
-		last = d
-	}
-	checkTick(t, last, "go.one", harness.Levels) // set to 0
-	if v, ok := last.Value("go.one.cpu.goroutines"); v != 0 || !ok {
-		t.Errorf("the levels of the old prefix are left behind:\n%s", last.Text)
-	}
-	checkTick(t, d, "go.two", harness.Gauges)
-
-	do(t, p, "set statsd %s", other.Addr())
-	for range 3 {
-		checkTick(t, other.Next(), "go.two", harness.Gauges)
-	}
-	do(t, p, "set cpu false")
-	harness.Eventually(t, "--cpu=false is in force", func() bool { return len(other.Next().Names()) == len(without("cpu.")) })
-
-	if got := p.Do("set metric-prefix a:b"); !strings.Contains(got, "must not hold ':'") {
-		t.Errorf("a bad value is answered by %q", got)
-	}
-	checkTick(t, other.Next(), "go.two", without("cpu."))
-
-	do(t, p, "set publish-runtime-stats false")
-	waitFor(t, p, 1, 0)
-	do(t, p, "set publish-runtime-stats true")
-	other.TakeAll()
-	checkTick(t, other.Next(), "go.two", without("cpu."))
-	waitFor(t, p, 2, 1)
-	p.End()
-}
-
 func TestPublishingThatIsOffLeavesNothingInTheProcess(t *testing.T) {
 	t.Parallel()
 	s := harness.ListenUDP(t)

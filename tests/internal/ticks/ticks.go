@@ -8,25 +8,37 @@ import (
 	"log"
 	"math"
 	"net"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"strconv"
 	"time"
 
 	"github.com/runtimemetrics/runtimemetrics/internal/registry"
 )
 
-// Count makes n ticks with the settings of env, by names of environment
-// variables, and prints what they cost.
-func Count(n int, env map[string]string) {
+// Count makes n ticks with the settings of the environment, or of defaults where
+// a variable is not set, and prints what they cost. The environment variable
+// COLLECTIONS is a number of garbage collections to make before.
+func Count(n int, defaults map[string]string) {
+	collections, _ := strconv.Atoi(os.Getenv("COLLECTIONS"))
+	for range collections {
+		runtime.GC()
+	}
 	server, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		log.Fatal(err)
 	}
-	env["RUNTIMEMETRICS_STATSD"] = server.LocalAddr().String()
 	debug.SetGCPercent(-1)
 	tick, end := registry.NewTick(func(name string) (string, bool) {
-		text, ok := env[name]
+		if name == "RUNTIMEMETRICS_STATSD" {
+			return server.LocalAddr().String(), true
+		}
+		if text, ok := os.LookupEnv(name); ok {
+			return text, true
+		}
+		text, ok := defaults[name]
 		return text, ok
 	})
 	defer end()

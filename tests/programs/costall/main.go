@@ -15,6 +15,7 @@ import (
 func main() {
 	stdexpvar.NewInt("requests").Set(17)
 	stdexpvar.NewFloat("load").Set(0.5)
+	stdexpvar.NewMap("hits").Add("cache", 3)
 	var names [10]string
 	for i := range names {
 		names[i] = fmt.Sprintf("own.gauge%d", i)

@@ -16,13 +16,9 @@ import (
 
 func main() {
 	what := flag.String("count", "stops", "what to count: `stops` or allocations")
-	collections := flag.Int("collections", 0, "garbage collections before the first tick")
 	between := flag.Int("between", 0, "garbage collections between two ticks")
 	rounds := flag.Int("ticks", 20, "number of ticks to count")
 	flag.Parse()
-	for range *collections {
-		runtime.GC()
-	}
 	debug.SetGCPercent(-1)
 	count := map[string]func() uint64{"stops": ticks.Stops, "allocations": allocations}[*what]
 
