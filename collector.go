@@ -283,7 +283,7 @@ func (r *run) tick() {
 		r.schedule(r.now)
 		r.ownGauges = 0
 		r.collector.Collect()
-		if r.set.runtime != "" {
+		if r.set.self {
 			r.ownHealth()
 		}
 		r.ticking = true
@@ -382,18 +382,18 @@ func (r *run) call(s *source) {
 			r.log("source %v called runtime.Goexit and is left out from now on", s)
 		}
 	}()
-	s.collect(s.gauge, s.fraction)
+	s.collect(&s.tick)
 	returned = true
 }
 
 // ownGauge adds a gauge of a source to the tick.
-func (r *run) ownGauge(s *source, name string, add func(k *sink, safe string)) {
+func (r *run) ownGauge(s *source, name string, cumulative bool, add func(k *sink, safe string)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ended {
 		return
 	}
-	own, ok := r.own.known(s, name)
+	own, ok := r.own.known(s, name, cumulative)
 	if !ok || r.ownGauges >= maxNames {
 		r.lineOnce("dropped", "own gauges are dropped, the first of them being %q: there may be %d of them, with names of at most %d bytes", cut(name, maxName), maxNames, maxName)
 		return
@@ -480,7 +480,7 @@ func (r *run) finish() {
 	if r.announced {
 		r.sink.packer.reset()
 		r.collector.ZeroLevels()
-		if r.set.runtime != "" {
+		if r.set.self {
 			r.sink.gauge("runtimemetrics.late.ns", 0)
 		}
 		for _, own := range r.own {

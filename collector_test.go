@@ -73,7 +73,7 @@ func TestAPrefixWithLittleRoomMakesTwoDatagrams(t *testing.T) {
 // other tests work on a publisher of their own.
 func TestThePackagesFunctions(t *testing.T) {
 	server := listen(t, "127.0.0.1:0")
-	unregister := Register(func(gauge func(string, int64)) { gauge("queue.depth", 17) })
+	unregister := Register(func(t *Tick) { t.Gauge("queue.depth", 17) })
 	defer unregister()
 	cfg := Config{StatsD: server.LocalAddr().String(), Prefix: "p", Pause: time.Hour, Logf: t.Logf}
 	if err := Start(cfg); err != nil {
@@ -176,14 +176,14 @@ func newTestRun(t testing.TB, cfg Config, sources ...*source) *run {
 }
 
 func TestATickAllocatesNothing(t *testing.T) {
-	own := newSource(nil, func(gauge func(string, int64), fraction func(string, float64)) {
-		gauge("queue.depth", 17)
-		gauge("balance", -1)
-		fraction("load", 0.5)
-	}, func(string) bool { return false })
+	own := newSource(func(t *Tick) {
+		t.Gauge("queue.depth", 17)
+		t.Gauge("balance", -1)
+		t.GaugeFloat("load", 0.5)
+	})
 	for name, tick := range map[string]func(){
 		"the 27":     newTick(t, Config{}),
-		"everything": newTick(t, Config{Runtime: "all", Tags: "env:prod,service:api"}, own),
+		"everything": newTick(t, Config{Runtime: []string{"all"}, Tags: []string{"env:prod", "service:api"}}, own),
 	} {
 		tick()
 		var before, after runtime.MemStats
@@ -202,7 +202,7 @@ func TestATickAllocatesNothing(t *testing.T) {
 // BenchmarkTick is a whole tick: collect, format, send through a real socket on
 // loopback.
 func BenchmarkTick(b *testing.B) {
-	for name, cfg := range map[string]Config{"default": {}, "exact": {Exact: true}, "all": {Runtime: "all"}} {
+	for name, cfg := range map[string]Config{"default": {}, "exact": {Exact: true}, "all": {Runtime: []string{"all"}}} {
 		b.Run(name, func(b *testing.B) {
 			tick := newTick(b, cfg)
 			b.ReportAllocs()
@@ -216,7 +216,7 @@ func BenchmarkTick(b *testing.B) {
 
 // BenchmarkUnsent is a tick without its write.
 func BenchmarkUnsent(b *testing.B) {
-	for name, cfg := range map[string]Config{"collect-and-format": {}, "collect-and-format-all": {Runtime: "all"}} {
+	for name, cfg := range map[string]Config{"collect-and-format": {}, "collect-and-format-all": {Runtime: []string{"all"}}} {
 		b.Run(name, func(b *testing.B) {
 			r := newTestRun(b, cfg)
 			b.ReportAllocs()

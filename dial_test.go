@@ -474,11 +474,11 @@ func TestStopDoesNotWaitForASlowReader(t *testing.T) {
 		}
 	}()
 	p := newPublisher(env())
-	p.sources.add(newSource(nil, func(gauge func(string, int64), _ func(string, float64)) {
+	p.sources.add(newSource(func(t *Tick) {
 		for i := 0; i < 1000; i++ {
-			gauge(fmt.Sprintf("n%d", i), 1)
+			t.Gauge(fmt.Sprintf("n%d", i), 1)
 		}
-	}, func(string) bool { return false }))
+	}))
 	if err := p.start(Config{StatsD: "unix://" + path, Prefix: "p", Pause: minPause, PacketSize: 256, Logf: t.Logf}); err != nil {
 		t.Fatal(err)
 	}

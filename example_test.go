@@ -49,14 +49,13 @@ func ExampleStart() {
 	defer runtimemetrics.Stop()
 }
 
-// Own gauges beside the runtime's. The name that follows the function is of a
-// gauge that only grows.
+// Custom gauges beside the runtime's.
 func ExampleRegister() {
 	var queued, served atomic.Int64
 
-	unregister := runtimemetrics.Register(func(gauge func(name string, value int64)) {
-		gauge("queue.depth", queued.Load())
-		gauge("requests.served", served.Load())
-	}, "requests.served")
+	unregister := runtimemetrics.Register(func(t *runtimemetrics.Tick) {
+		t.Gauge("queue.depth", queued.Load())
+		t.Cumulative("requests.served", served.Load())
+	})
 	defer unregister()
 }

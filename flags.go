@@ -238,16 +238,21 @@ type Config struct {
 	// --metric-packet-size, default 1432, which fits an Ethernet frame.
 	PacketSize int
 
-	// Runtime are patterns of metrics of package runtime/metrics to publish too,
-	// separated by commas: names with or without the unit, in which '*' stands
-	// for any text, "default" for a curated set, "all" for all but /godebug. Flag
-	// --metric-runtime, default none. See collector.Collector for their names.
-	Runtime string
+	// Runtime are patterns of metrics of package runtime/metrics to publish too:
+	// names with or without the unit, in which '*' stands for any text, "default"
+	// for a curated set, "all" for all but /godebug. Flag --metric-runtime, default
+	// none. See collector.Collector for their names.
+	Runtime []string
 
-	// Tags stand on every gauge: key:value pairs separated by commas, of letters,
-	// digits, '_', '-' and '.'; values may hold {host}, which keeps its dots, and
-	// {exe}. Flag --metric-tags, default none.
-	Tags string
+	// Self publishes what the library knows of itself: runtimemetrics.ticks,
+	// runtimemetrics.lost and runtimemetrics.late.ns. With any pattern in Runtime
+	// they are published anyway.
+	Self bool
+
+	// Tags stand on every gauge: "key:value" each, of letters, digits, '_', '-'
+	// and '.'; values may hold {host}, which keeps its dots, and {exe}. Flag
+	// --metric-tags, default none.
+	Tags []string
 
 	// TagFormat is how the server wants tags written: "datadog" (name:1|g|#k:v),
 	// "influx" (name,k=v:1|g) or "graphite" (name;k=v:1|g). Flag
@@ -266,7 +271,7 @@ type settings struct {
 	pause        time.Duration
 	publish      bool
 	cpu, mem, gc bool
-	exact        bool
+	exact, self  bool
 	packetSize   int
 	runtime      string // patterns
 	tags         string
@@ -298,8 +303,8 @@ func (c Config) resolve(o *options, host hostInfo) (settings, error) {
 	prefix := pick("Prefix", c.Prefix, &o.prefix)
 	pause = pick("Pause", pause, &o.pause)
 	packetSize = pick("PacketSize", packetSize, &o.packetSize)
-	s.runtime = pick("Runtime", c.Runtime, &o.runtime)
-	s.tags = pick("Tags", c.Tags, &o.tags)
+	s.runtime = pick("Runtime", strings.Join(c.Runtime, ","), &o.runtime)
+	s.tags = pick("Tags", strings.Join(c.Tags, ","), &o.tags)
 	s.tagFormat = pick("TagFormat", c.TagFormat, &o.tagFormat)
 	if err != nil {
 		return s, err
@@ -314,6 +319,7 @@ func (c Config) resolve(o *options, host hostInfo) (settings, error) {
 	s.cpu = !c.DisableCPU && isTrue(o.cpu.String())
 	s.mem = !c.DisableMem && isTrue(o.mem.String())
 	s.gc = !c.DisableGC && isTrue(o.gc.String())
+	s.self = c.Self || s.runtime != ""
 	s.exact = c.Exact || isTrue(o.exact.String())
 	return s, nil
 }

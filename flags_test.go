@@ -200,7 +200,7 @@ func TestGoodInputIsTaken(t *testing.T) {
 		{"mem", "0", func(s *settings) { s.mem = false }},
 		{"gc", "F", func(s *settings) { s.gc = false }},
 		{"publish-runtime-stats", "false", func(s *settings) { s.publish = false }},
-		{"metric-runtime", "default,/gc/*", func(s *settings) { s.runtime = "default,/gc/*" }},
+		{"metric-runtime", "default,/gc/*", func(s *settings) { s.runtime, s.self = "default,/gc/*", true }},
 		{"metric-tags", "env:prod,host:{host}", func(s *settings) { s.tags = "env:prod,host:{host}" }},
 		{"metric-tags", "", func(s *settings) {}},
 		{"metric-tag-format", "graphite", func(s *settings) { s.tagFormat = "graphite" }},
@@ -225,8 +225,8 @@ func TestStartRefusesABadConfig(t *testing.T) {
 		"Prefix":     {Prefix: "a b"},
 		"Pause":      {Pause: time.Millisecond},
 		"PacketSize": {PacketSize: 70000},
-		"Runtime":    {Runtime: "x"},
-		"Tags":       {Tags: "x"},
+		"Runtime":    {Runtime: []string{"x"}},
+		"Tags":       {Tags: []string{"x"}},
 		"TagFormat":  {TagFormat: "x"},
 	} {
 		err := newPublisher(env()).start(cfg)

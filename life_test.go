@@ -58,10 +58,15 @@ func (s *service) logged() []string {
 
 // register is Register for this service.
 func (s *service) register(collect func(gauge func(string, int64)), cumulative []string) func() {
-	return s.sources.add(newSource(collect,
-		func(gauge func(string, int64), _ func(string, float64)) { collect(gauge) },
-		func(name string) bool { return slices.Contains(cumulative, name) },
-	))
+	return s.sources.add(newSource(func(t *Tick) {
+		collect(func(name string, value int64) {
+			if slices.Contains(cumulative, name) {
+				t.Cumulative(name, value)
+			} else {
+				t.Gauge(name, value)
+			}
+		})
+	}))
 }
 
 // auto starts the service as init does.
@@ -947,7 +952,7 @@ func TestTheLibraryTellsOfItselfWithRuntimeMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService()
 		s.set(func() { s.writeErr = func(string) error { return syscall.ENETUNREACH } })
-		s.begin(t, Config{Prefix: "p", Pause: 10 * time.Second, DisableCPU: true, DisableMem: true, Runtime: "/sched/gomaxprocs,/no/such"})
+		s.begin(t, Config{Prefix: "p", Pause: 10 * time.Second, DisableCPU: true, DisableMem: true, Runtime: []string{"/sched/gomaxprocs", "/no/such"}})
 		time.Sleep(25 * time.Second)
 		s.set(func() { s.writeErr = nil })
 		time.Sleep(60 * time.Second)
@@ -976,7 +981,7 @@ func TestHowLateATickComesIsMeasured(t *testing.T) {
 		s := newService()
 		var once sync.Once
 		s.register(func(gauge func(string, int64)) { once.Do(func() { time.Sleep(10*time.Second + 7*time.Millisecond) }) }, nil)
-		s.begin(t, Config{Prefix: "p", Pause: 10 * time.Second, DisableMem: true, Runtime: "/sched/gomaxprocs"})
+		s.begin(t, Config{Prefix: "p", Pause: 10 * time.Second, DisableMem: true, Runtime: []string{"/sched/gomaxprocs"}})
 		time.Sleep(time.Minute)
 		s.stopByHand()
 		var late []string
@@ -994,11 +999,11 @@ func TestHowLateATickComesIsMeasured(t *testing.T) {
 func TestFractionsAreSentAsTheyAre(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService()
-		s.sources.add(newSource(nil, func(gauge func(string, int64), fraction func(string, float64)) {
-			fraction("load", 0.75)
-			fraction("nan", math.NaN())
-			gauge("whole", 1<<53+1)
-		}, func(string) bool { return false }))
+		s.sources.add(newSource(func(tick *Tick) {
+			tick.GaugeFloat("load", 0.75)
+			tick.CumulativeFloat("nan", math.NaN())
+			tick.Gauge("whole", 1<<53+1)
+		}))
 		s.begin(t, Config{Prefix: "p", DisableCPU: true, DisableMem: true})
 		time.Sleep(time.Second)
 		s.stopByHand()

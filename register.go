@@ -8,8 +8,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-
-	"github.com/runtimemetrics/runtimemetrics/internal/registry"
 )
 
 const (
@@ -22,39 +20,63 @@ const (
 	maxName = 255
 )
 
+// Tick is what a function that was given to Register adds its gauges to. It is
+// valid while that function runs; later use of it does nothing, and so does a
+// zero Tick.
+type Tick struct{ source *source }
+
+// Gauge sets the level name, which goes up and down, to value. A negative value
+// is sent as 0 and the value in the same datagram, because StatsD takes a signed
+// value for a change.
+func (t *Tick) Gauge(name string, value int64) {
+	t.add(name, false, func(k *sink, safe string) { k.gauge(safe, value) })
+}
+
+// GaugeFloat is Gauge for a value that need not be whole. It is sent as a decimal
+// fraction; NaN and infinities are not sent.
+func (t *Tick) GaugeFloat(name string, value float64) {
+	t.add(name, false, func(k *sink, safe string) { k.fraction(safe, value) })
+}
+
+// Cumulative sets name, which only grows while the program lives, to value. Stop
+// leaves it as it is, where it sets a level to 0.
+func (t *Tick) Cumulative(name string, value int64) {
+	t.add(name, true, func(k *sink, safe string) { k.gauge(safe, value) })
+}
+
+// CumulativeFloat is Cumulative for a value that need not be whole, as GaugeFloat
+// is for Gauge.
+func (t *Tick) CumulativeFloat(name string, value float64) {
+	t.add(name, true, func(k *sink, safe string) { k.fraction(safe, value) })
+}
+
+func (t *Tick) add(name string, cumulative bool, add func(k *sink, safe string)) {
+	if t.source == nil {
+		return
+	}
+	if r := t.source.calling.Load(); r != nil {
+		r.ownGauge(t.source, name, cumulative, add)
+	}
+}
+
 // source is a function that was given to Register.
 type source struct {
-	author     any // the function, for its name
-	collect    registry.Source
-	cumulative func(name string) bool
-
-	// What collect is called with, made once. They do something only while it
-	// is: a goroutine that it left behind has no tick to add to.
-	gauge    func(name string, value int64)
-	fraction func(name string, value float64)
+	collect func(*Tick)
+	tick    Tick // what collect is called with
 
 	gone    atomic.Bool         // it was taken back, or left out
 	calling atomic.Pointer[run] // the run that is calling collect, if any
 }
 
-func newSource(author any, collect registry.Source, cumulative func(name string) bool) *source {
-	s := &source{author: author, collect: collect, cumulative: cumulative}
-	s.gauge = func(name string, value int64) {
-		if r := s.calling.Load(); r != nil {
-			r.ownGauge(s, name, func(k *sink, safe string) { k.gauge(safe, value) })
-		}
-	}
-	s.fraction = func(name string, value float64) {
-		if r := s.calling.Load(); r != nil {
-			r.ownGauge(s, name, func(k *sink, safe string) { k.fraction(safe, value) })
-		}
-	}
+func newSource(collect func(*Tick)) *source {
+	s := &source{collect: collect}
+	s.tick.source = s
 	return s
 }
 
 // String names the function, so that its author finds it.
 func (s *source) String() string {
-	f := runtime.FuncForPC(reflect.ValueOf(s.author).Pointer())
+	f := runtime.FuncForPC(reflect.ValueOf(s.collect).Pointer())
 	if f == nil {
 		return "unknown"
 	}
@@ -102,10 +124,10 @@ type ownName struct {
 type ownNames map[string]ownName
 
 // known returns what is known of name, which it takes in if there is room.
-func (n ownNames) known(s *source, name string) (own ownName, ok bool) {
+func (n ownNames) known(s *source, name string, cumulative bool) (own ownName, ok bool) {
 	if own, ok = n[name]; ok {
-		if own.source != s { // the source that sets it now decides when it ends
-			own.source, own.cumulative = s, s.cumulative(name)
+		if own.source != s || own.cumulative != cumulative { // the source that sets it now decides when it ends
+			own.source, own.cumulative = s, cumulative
 			n[name] = own
 		}
 		return own, true
@@ -114,7 +136,7 @@ func (n ownNames) known(s *source, name string) (own ownName, ok bool) {
 		return ownName{}, false
 	}
 	name = strings.Clone(name) // it may be part of something large
-	own = ownName{safeName(name), s.cumulative(name), s}
+	own = ownName{safeName(name), cumulative, s}
 	n[name] = own
 	return own, true
 }

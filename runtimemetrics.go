@@ -44,7 +44,7 @@
 // effects like this one, add those of the process with its container and the
 // program's expvars.
 //
-// With --metric-runtime, there is also what the library knows of itself:
+// With --metric-runtime or Config.Self, there is also what the library knows of itself:
 //
 //	runtimemetrics.ticks    ticks since publishing began (cumulative)
 //	runtimemetrics.lost     ticks of which the server got nothing, or not all, so far as
@@ -99,7 +99,6 @@ import (
 	"log"
 	"os"
 	"reflect"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -116,9 +115,6 @@ const stopWait = 400 * time.Millisecond
 var std = newPublisher(os.LookupEnv)
 
 func init() {
-	registry.Register = func(collect registry.Source, cumulative func(string) bool) func() {
-		return std.sources.add(newSource(collect, collect, cumulative))
-	}
 	registry.NewTick = func(lookupEnv func(string) (string, bool)) (tick, end func()) {
 		p := newPublisher(lookupEnv)
 		for _, s := range std.sources.get() {
@@ -158,30 +154,21 @@ func Start(cfg Config) error { return std.start(cfg) }
 // after it nothing starts by itself.
 func Stop() { std.stopByHand() }
 
-// Register adds a source of own gauges. At each tick, collect is called with a
-// function that sets the gauge name to value, under the same prefix as the
-// library's own. Register may be called at any time, also before publishing
-// starts, and again after it was stopped; sources are called one after the
-// other in the order in which they came. The function that it returns takes
-// the source back, and its levels are then set to 0; a call of collect that is
-// under way goes on.
-//
-// cumulative lists the names of gauges that only ever grow; Stop leaves these
-// as they are, where it sets others to 0.
+// Register adds a source of custom gauges. At each tick, collect is called with a
+// Tick that takes the gauges, under the same prefix as the library's own. Register
+// may be called at any time, also before publishing starts, and again after it
+// was stopped; sources are called one after the other in the order in which they
+// came. The function that it returns unregisters the source, whose levels are
+// then set to 0; a call of collect that is under way goes on.
 //
 // Names hold letters, digits, '_', '-' and '.'; other characters are made '_'.
 // There may be 4,096 names in all, of at most 255 bytes; others are dropped,
-// with one log line. A negative value is sent as 0 and the value in the same
-// datagram, because StatsD takes a signed value for a change.
+// with one log line.
 //
 // A source that panics or calls runtime.Goexit is logged once and left out. One
 // that blocks holds up the ticks but neither the service nor Stop.
-func Register(collect func(gauge func(name string, value int64)), cumulative ...string) (unregister func()) {
-	names := slices.Clone(cumulative)
-	return std.sources.add(newSource(collect,
-		func(gauge func(string, int64), _ func(string, float64)) { collect(gauge) },
-		func(name string) bool { return slices.Contains(names, name) },
-	))
+func Register(collect func(*Tick)) (unregister func()) {
+	return std.sources.add(newSource(collect))
 }
 
 // publisher is the whole of the library's state: what its functions and flags

@@ -29,12 +29,12 @@ import (
 	"expvar"
 	"strings"
 
-	_ "github.com/runtimemetrics/runtimemetrics" // sets registry.Register
-	"github.com/runtimemetrics/runtimemetrics/internal/registry"
+	"github.com/runtimemetrics/runtimemetrics"
 )
 
 func init() {
-	registry.Register(newReader().collect, func(string) bool { return true })
+	r := newReader()
+	runtimemetrics.Register(func(t *runtimemetrics.Tick) { r.collect(t) })
 }
 
 // maxNames bounds the memory of names; the root package takes 4,096.
@@ -43,15 +43,20 @@ const maxNames = 1 << 14
 // maxDepth is how deep maps may be in each other: one may hold itself.
 const maxDepth = 8
 
+// sink is what the variables are added to: a *runtimemetrics.Tick.
+type sink interface {
+	Cumulative(name string, value int64)
+	CumulativeFloat(name string, value float64)
+}
+
 // reader walks the variables.
 type reader struct {
-	names    map[[2]string]string // what a prefix and a key make, so that a tick need not
-	prefix   string               // of the map that is being walked
-	depth    int                  // how many maps it is in
-	found    []expvar.KeyValue    // of that map and of those around it
-	push     func(expvar.KeyValue)
-	gauge    func(name string, value int64)
-	fraction func(name string, value float64)
+	names  map[[2]string]string // what a prefix and a key make, so that a tick need not
+	prefix string               // of the map that is being walked
+	depth  int                  // how many maps it is in
+	found  []expvar.KeyValue    // of that map and of those around it
+	push   func(expvar.KeyValue)
+	tick   sink
 }
 
 func newReader() *reader {
@@ -61,8 +66,8 @@ func newReader() *reader {
 }
 
 // collect is the source of gauges that package runtimemetrics calls at each tick.
-func (r *reader) collect(gauge func(string, int64), fraction func(string, float64)) {
-	r.gauge, r.fraction = gauge, fraction
+func (r *reader) collect(tick sink) {
+	r.tick = tick
 	r.prefix, r.depth, r.found = "expvar", 0, r.found[:0] // whatever a panic has left
 	r.walk(expvar.Do)
 }
@@ -111,9 +116,9 @@ func (r *reader) variable(kv expvar.KeyValue) {
 	switch v := kv.Value.(type) {
 	case nil:
 	case *expvar.Int:
-		r.gauge(r.name(kv.Key), v.Value())
+		r.tick.Cumulative(r.name(kv.Key), v.Value())
 	case *expvar.Float:
-		r.fraction(r.name(kv.Key), v.Value())
+		r.tick.CumulativeFloat(r.name(kv.Key), v.Value())
 	case *expvar.Map:
 		r.within(r.name(kv.Key), func() { r.walk(v.Do) })
 	case *expvar.String:
@@ -129,16 +134,16 @@ func (r *reader) value(key string, value any) {
 	switch v := value.(type) {
 	case nil, bool, string:
 	case int:
-		r.gauge(r.name(key), int64(v))
+		r.tick.Cumulative(r.name(key), int64(v))
 	case int64:
-		r.gauge(r.name(key), v)
+		r.tick.Cumulative(r.name(key), v)
 	case float64:
-		r.fraction(r.name(key), v)
+		r.tick.CumulativeFloat(r.name(key), v)
 	case json.Number:
 		if n, err := v.Int64(); err == nil {
-			r.gauge(r.name(key), n)
+			r.tick.Cumulative(r.name(key), n)
 		} else if f, err := v.Float64(); err == nil {
-			r.fraction(r.name(key), f)
+			r.tick.CumulativeFloat(r.name(key), f)
 		}
 	case map[string]any:
 		r.within(r.name(key), func() {

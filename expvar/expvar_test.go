@@ -56,11 +56,15 @@ func init() {
 	expvar.Publish("test.empty", text(""))
 }
 
+// sent is a sink that keeps what it is given.
+type sent map[string]string
+
+func (s sent) Cumulative(name string, value int64)        { s[name] = fmt.Sprint(value) }
+func (s sent) CumulativeFloat(name string, value float64) { s[name] = fmt.Sprint(value) }
+
 func collect(r *reader) map[string]string {
-	got := map[string]string{}
-	r.collect(
-		func(name string, value int64) { got[name] = fmt.Sprint(value) },
-		func(name string, value float64) { got[name] = fmt.Sprint(value) })
+	got := sent{}
+	r.collect(got)
 	return got
 }
 
@@ -153,7 +157,7 @@ func TestMapsThatHoldThemselvesEnd(t *testing.T) {
 	own := new(expvar.Map).Init()
 	own.Set("self", own)
 	r := newReader()
-	r.gauge, r.fraction, r.prefix = func(string, int64) {}, func(string, float64) {}, "expvar"
+	r.tick, r.prefix = new(runtimemetrics.Tick), "expvar"
 	r.variable(expvar.KeyValue{Key: "cycle", Value: expvar.Func(func() any { return cycle })})
 	r.variable(expvar.KeyValue{Key: "own", Value: own})
 }

@@ -41,7 +41,8 @@ func child(root string) {
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); fmt.Println(".") {
 		switch in.Text() {
 		case "read":
-			r.publish(func(name string, value int64) { fmt.Println(name, value) })
+			print := func(name string, value int64) { fmt.Println(name, value) }
+			r.publish(print, print)
 		case "minute": // passes
 			ahead += checkEvery
 		case "burn": // CPU time
@@ -72,7 +73,7 @@ func child(root string) {
 func mallocs(r *reader, ahead *time.Duration) int64 {
 	debug.SetGCPercent(-1)
 	gauge := func(string, int64) {}
-	r.publish(gauge)
+	r.publish(gauge, gauge)
 	// The runtime allocates for itself now and then, for a new thread for
 	// instance: what is ours is there each time.
 	least := int64(math.MaxInt64)
@@ -81,7 +82,7 @@ func mallocs(r *reader, ahead *time.Duration) int64 {
 		runtime.ReadMemStats(&before)
 		for i := 0; i < 1000; i++ {
 			*ahead += 10 * time.Second
-			r.publish(gauge)
+			r.publish(gauge, gauge)
 		}
 		runtime.ReadMemStats(&after)
 		least = min(least, int64(after.Mallocs-before.Mallocs))

@@ -70,7 +70,8 @@ import (
 )
 
 func init() {
-	runtimemetrics.Register(newReader().publish, cumulativeNames()...)
+	r := newReader()
+	runtimemetrics.Register(func(t *runtimemetrics.Tick) { r.publish(t.Gauge, t.Cumulative) })
 }
 
 type kind bool
@@ -202,16 +203,6 @@ func Gauges() []collector.Gauge {
 	return gauges
 }
 
-func cumulativeNames() []string {
-	var names []string
-	for _, g := range catalogue {
-		if g.kind == cumulative {
-			names = append(names, g.name)
-		}
-	}
-	return names
-}
-
 // readings holds the last value of each gauge of the catalogue.
 type readings struct {
 	mu    sync.Mutex // a tick that hangs in a read may still do so when the publisher is started anew
@@ -238,13 +229,17 @@ func (r *readings) setLimit(gauge int, value uint64, ok bool) {
 }
 
 // publish is the source of gauges that package runtimemetrics calls at each tick.
-func (r *reader) publish(gauge func(name string, value int64)) {
+func (r *reader) publish(level, grow func(name string, value int64)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.read()
 	for i := range catalogue {
-		if r.known[i] {
-			gauge(catalogue[i].name, r.value[i])
+		switch g := &catalogue[i]; {
+		case !r.known[i]:
+		case g.kind == cumulative:
+			grow(g.name, r.value[i])
+		default:
+			level(g.name, r.value[i])
 		}
 	}
 }

@@ -69,7 +69,7 @@ func main() {
 		cfg.publish.Pause = time.Second
 	}
 	if !given["metric-runtime"] {
-		cfg.publish.Runtime = "default"
+		cfg.publish.Runtime = []string{"default"}
 	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

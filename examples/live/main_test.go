@@ -31,7 +31,7 @@ func start(t *testing.T, cfg config) *live {
 	if cfg.statsd == "" {
 		cfg.statsd = "127.0.0.1:0"
 	}
-	cfg.publish.Prefix, cfg.publish.Pause, cfg.publish.Runtime = samplePrefix, time.Second, "default"
+	cfg.publish.Prefix, cfg.publish.Pause, cfg.publish.Runtime = samplePrefix, time.Second, []string{"default"}
 	cfg.publish.Logf = func(string, ...any) {}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

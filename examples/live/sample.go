@@ -112,10 +112,10 @@ func (s *shop) answer(ctx context.Context) {
 }
 
 // gauges is called at each tick of the library.
-func (s *shop) gauges(gauge func(name string, value int64)) {
+func (s *shop) gauges(t *runtimemetrics.Tick) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	gauge("shop.requests_in_flight", s.inFlight.Load())
-	gauge("shop.cache.entries", int64(len(s.cache)))
-	gauge("shop.cache.bytes", s.bytes)
+	t.Gauge("shop.requests_in_flight", s.inFlight.Load())
+	t.Gauge("shop.cache.entries", int64(len(s.cache)))
+	t.Gauge("shop.cache.bytes", s.bytes)
 }

@@ -37,14 +37,22 @@ const patience = time.Minute
 
 // What the library sends beside what it measures.
 func init() {
-	runtimemetrics.Register(func(gauge func(string, int64)) {
-		gauge("orders.in-flight", 42)
-		gauge("orders.balance", -5)
-		gauge("cache.mem.bytes", 1<<20) // ends like one of the library's
+	runtimemetrics.Register(func(t *runtimemetrics.Tick) {
+		t.Gauge("orders.in-flight", 42)
+		t.Gauge("orders.balance", -5)
+		t.Gauge("cache.mem.bytes", 1<<20) // ends like one of the library's
 	})
 	expvar.NewInt("requests").Set(7)
 	expvar.NewFloat("below_zero").Set(-2.5)
 	expvar.NewMap("cache").Add("hits", 3)
+}
+
+// split returns the tags of a text, none if it is empty.
+func split(tags string) []string {
+	if tags == "" {
+		return nil
+	}
+	return strings.Split(tags, ",")
 }
 
 // TestShapes lets the library send all that it has, below prefixes and with tags
@@ -70,8 +78,8 @@ func TestShapes(t *testing.T) {
 	} {
 		t.Run(shape.name, func(t *testing.T) {
 			sent, largest := e.publish(t, runtimemetrics.Config{
-				Prefix: shape.prefix, Tags: shape.tags, TagFormat: shape.format,
-				Runtime: "all", Pause: 100 * time.Millisecond,
+				Prefix: shape.prefix, Tags: split(shape.tags), TagFormat: shape.format,
+				Runtime: []string{"all"}, Pause: 100 * time.Millisecond,
 			})
 			if n := len(sent); n < 100 {
 				t.Fatalf("only %d gauges were sent", n)

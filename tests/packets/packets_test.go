@@ -178,7 +178,7 @@ func publish(t *testing.T, cfg runtimemetrics.Config, source func(func(string, i
 			log = append(log, text)
 		}
 	}
-	unregister := runtimemetrics.Register(source)
+	unregister := runtimemetrics.Register(func(t *runtimemetrics.Tick) { source(t.Gauge) })
 	defer unregister()
 	if err := runtimemetrics.Start(cfg); err != nil {
 		t.Fatal(err)
@@ -246,7 +246,7 @@ func FuzzPackets(f *testing.F) {
 		}
 		format := int(options >> 3 & 3)
 		if format > 0 {
-			cfg.Tags, cfg.TagFormat = tags, formats[format].name
+			cfg.Tags, cfg.TagFormat = []string{tags}, formats[format].name
 		}
 		// What a prefix may hold is not the matter here: one that is not sent as
 		// it is is replaced. "." is none.

@@ -30,12 +30,12 @@ func TestCluster(t *testing.T) {
 }
 
 func throughProxy(t *testing.T, c *cluster) {
-	defer runtimemetrics.Register(func(gauge func(string, int64)) { gauge("degrees", -5) })()
+	defer runtimemetrics.Register(func(t *runtimemetrics.Tick) { t.Gauge("degrees", -5) })()
 	defer runtimemetrics.Stop()
 	err := runtimemetrics.Start(runtimemetrics.Config{
 		StatsD: "127.0.0.1:" + c.ports["STATSD_PORT"],
 		Prefix: "e2e",
-		Tags:   "service:api",
+		Tags:   []string{"service:api"},
 		Pause:  250 * time.Millisecond,
 		Logf:   t.Logf,
 	})

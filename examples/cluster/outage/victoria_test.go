@@ -61,12 +61,12 @@ func TestVictoriaMetrics(t *testing.T) {
 	}
 	run(t, "node", "--require", util, statsd, filepath.Join(dir, "statsd.js"))
 
-	defer runtimemetrics.Register(func(gauge func(string, int64)) { gauge("degrees", -5) })()
+	defer runtimemetrics.Register(func(t *runtimemetrics.Tick) { t.Gauge("degrees", -5) })()
 	defer runtimemetrics.Stop()
 	err = runtimemetrics.Start(runtimemetrics.Config{
 		StatsD: net.JoinHostPort("127.0.0.1", port["STATSD_A_PORT"]),
 		Prefix: "go.web-1.api",
-		Tags:   "service:api",
+		Tags:   []string{"service:api"},
 		Pause:  250 * time.Millisecond,
 		Logf:   t.Logf,
 	})

@@ -38,7 +38,7 @@ func main() {
 	var memstats runtime.MemStats
 	var tick int
 	last := make(chan struct{})
-	runtimemetrics.Register(func(gauge func(string, int64)) {
+	runtimemetrics.Register(func(t *runtimemetrics.Tick) {
 		tick++
 		switch {
 		case *ticks == 0:
@@ -50,7 +50,7 @@ func main() {
 		case tick > *ticks:
 			select {} // which holds up the ticks, but neither the service nor Stop
 		}
-		gauge("own.negative", -5)
+		t.Gauge("own.negative", -5)
 	})
 	http.HandleFunc("/debug/tick", func(w http.ResponseWriter, r *http.Request) {
 		select {

@@ -258,7 +258,7 @@ func published(t *testing.T) (names []string) {
 	}
 	defer c.Close()
 	err = runtimemetrics.Start(runtimemetrics.Config{
-		StatsD: c.LocalAddr().String(), Prefix: "x", Runtime: "all", Pause: 100 * time.Millisecond, Logf: t.Logf,
+		StatsD: c.LocalAddr().String(), Prefix: "x", Runtime: []string{"all"}, Pause: 100 * time.Millisecond, Logf: t.Logf,
 	})
 	if err != nil {
 		t.Fatal(err)

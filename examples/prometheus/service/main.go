@@ -36,8 +36,8 @@ var (
 
 func main() {
 	flag.Parse()
-	runtimemetrics.Register(func(gauge func(name string, value int64)) {
-		gauge("orders.in_flight", inFlight.Load())
+	runtimemetrics.Register(func(t *runtimemetrics.Tick) {
+		t.Gauge("orders.in_flight", inFlight.Load())
 	})
 	listener, err := net.Listen("tcp", *addr)
 	if err != nil {

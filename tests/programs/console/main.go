@@ -46,9 +46,9 @@ func do(command string, args []string) string {
 			case "PacketSize":
 				cfg.PacketSize, _ = strconv.Atoi(value)
 			case "Runtime":
-				cfg.Runtime = value
+				cfg.Runtime = strings.Split(value, ",")
 			case "Tags":
-				cfg.Tags = value
+				cfg.Tags = strings.Split(value, ",")
 			case "TagFormat":
 				cfg.TagFormat = value
 			case "DisableCPU":

@@ -20,9 +20,9 @@ func main() {
 	for i := range names {
 		names[i] = fmt.Sprintf("own.gauge%d", i)
 	}
-	runtimemetrics.Register(func(gauge func(string, int64)) {
+	runtimemetrics.Register(func(t *runtimemetrics.Tick) {
 		for i, name := range names {
-			gauge(name, int64(i))
+			t.Gauge(name, int64(i))
 		}
 	})
 	ticks.Count(1000, map[string]string{

@@ -28,7 +28,7 @@ func main() {
 	const warmUp = 5
 	counts := make([]uint64, *rounds+warmUp)
 	var n atomic.Int64
-	runtimemetrics.Register(func(func(string, int64)) {
+	runtimemetrics.Register(func(*runtimemetrics.Tick) {
 		if i := n.Load(); int(i) < len(counts) {
 			counts[i] = count()
 			n.Add(1)

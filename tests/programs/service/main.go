@@ -33,7 +33,7 @@ func main() {
 	log.SetFlags(0)
 
 	var ticks atomic.Int64
-	runtimemetrics.Register(func(gauge func(string, int64)) { gauge("ticks", ticks.Add(1)) }, "ticks")
+	runtimemetrics.Register(func(t *runtimemetrics.Tick) { t.Cumulative("ticks", ticks.Add(1)) })
 	err := runtimemetrics.Start(runtimemetrics.Config{Logf: func(format string, args ...any) {
 		log.Printf("tick %d: %s", ticks.Load(), fmt.Sprintf(format, args...))
 	}})

@@ -36,10 +36,10 @@ func main() {
 		"expvar.fraction":   0.25,
 		"expvar.below_zero": -2.5,
 	}
-	runtimemetrics.Register(func(gauge func(string, int64)) {
-		gauge("own.negative", -5)
-		gauge("own.positive", 42)
-		gauge("own.large", 1<<53-1)
+	runtimemetrics.Register(func(t *runtimemetrics.Tick) {
+		t.Gauge("own.negative", -5)
+		t.Gauge("own.positive", 42)
+		t.Gauge("own.large", 1<<53-1)
 	})
 	expvar.NewFloat("fraction").Set(values["expvar.fraction"])
 	expvar.NewFloat("below_zero").Set(values["expvar.below_zero"])
@@ -50,9 +50,9 @@ func main() {
 		names[i] = name + strings.Repeat("x", *moreLength-len(name))
 		values[names[i]] = float64(i)
 	}
-	runtimemetrics.Register(func(gauge func(string, int64)) {
+	runtimemetrics.Register(func(t *runtimemetrics.Tick) {
 		for i, name := range names {
-			gauge(name, int64(i))
+			t.Gauge(name, int64(i))
 		}
 	})
 
