@@ -7,6 +7,7 @@ package containers_test
 import (
 	"bytes"
 	"context"
+	"debug/buildinfo"
 	"encoding/json"
 	"errors"
 	"io"
@@ -146,7 +147,7 @@ func copyContext(t *testing.T, to string) {
 		if err != nil {
 			return err
 		}
-		if name == ".git" {
+		if name == ".git" && entry.IsDir() { // a file in a worktree
 			return filepath.SkipDir
 		}
 		if !entry.Type().IsRegular() {
@@ -196,11 +197,54 @@ func TestBinary(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			built, err := buildinfo.Read(bytes.NewReader(content))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, setting := range built.Settings {
+				if setting.Key == "DefaultGODEBUG" && strings.Contains(setting.Value, "containermaxprocs=0") {
+					t.Errorf("GOMAXPROCS would not know of the container's quota: the binary has GODEBUG=%s", setting.Value)
+				}
+			}
 			if bytes.Contains(content, []byte("ld-linux")) {
 				t.Error("the binary wants a dynamic linker")
 			}
 			runAlone(t, binary, test.exit)
 		})
+	}
+}
+
+// TestProgramsHaveTodaysGo: what is built in the library's module has the runtime
+// defaults of the Go release that its go.mod names, which is an old one. Every
+// program that is shipped says that it wants those of the other modules.
+func TestProgramsHaveTodaysGo(t *testing.T) {
+	defaults := func(module string, packages string) map[string]string {
+		t.Helper()
+		cmd := exec.Command("go", "list", "-f", `{{if eq .Name "main"}}{{.ImportPath}}={{.DefaultGODEBUG}}{{end}}`, packages)
+		cmd.Dir = filepath.Join(root, module)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%v: %v", cmd, err)
+		}
+		all := map[string]string{}
+		for _, line := range strings.Fields(string(out)) {
+			path, value, _ := strings.Cut(line, "=")
+			all[path] = value
+		}
+		return all
+	}
+	var want string
+	for _, value := range defaults("tests", "./programs/service") {
+		want = value
+	}
+	programs := defaults(".", "./examples/...")
+	if len(programs) == 0 {
+		t.Fatal("no programs")
+	}
+	for path, value := range programs {
+		if value != want {
+			t.Errorf("%s is built with GODEBUG=%s, want %q: it lacks a godebug.go", path, value, want)
+		}
 	}
 }
 
