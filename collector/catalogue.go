@@ -1,15 +1,5 @@
 package collector
 
-// Group is a set of gauges that is turned on and off as one.
-type Group int
-
-// The groups of the 27 gauges, each with the field of Collector that enables it.
-const (
-	CPU Group = iota // EnableCPU
-	Mem              // EnableMem
-	GC               // EnableMem and EnableGC
-)
-
 // Kind tells how the values of a gauge follow each other.
 type Kind int
 
@@ -28,22 +18,40 @@ func (k Kind) String() string {
 	return "level"
 }
 
-// Gauge describes one gauge.
+// Gauge describes one gauge, be it of this package, of package process or of
+// package leaks.
 type Gauge struct {
-	Name   string // as handed to GaugeFunc, such as "mem.heap.alloc"
-	Group  Group  // what turns it on
+	Name   string // as it is sent, below the prefix, such as "mem.heap.alloc"
 	Kind   Kind   // level or cumulative
-	Unit   string // "bytes", "ns" (nanoseconds) or "" for a plain count
-	Source string // where the value comes from
+	Unit   string // "bytes", "ns" (nanoseconds), "seconds", "millicores" (1000 are one core), or "" for a plain count
 	Help   string // what it tells an operator
-
-	value func(*snapshot) uint64
+	Source string // where the value comes from
 }
 
 // Gauges returns the description of the 27 gauges, in the order in which
 // Collect outputs them. The slice is the caller's.
 func Gauges() []Gauge {
-	return append([]Gauge(nil), catalogue...)
+	gauges := make([]Gauge, len(catalogue))
+	for i := range catalogue {
+		gauges[i] = catalogue[i].Gauge
+	}
+	return gauges
+}
+
+// group is a set of gauges that is turned on and off as one.
+type group int
+
+const (
+	cpu group = iota // EnableCPU
+	mem              // EnableMem
+	gc               // EnableMem and EnableGC
+)
+
+// entry is a gauge of the catalogue, what turns it on and how it is read.
+type entry struct {
+	Gauge
+	group group
+	value func(*snapshot) uint64
 }
 
 // snapshot is what one tick reads.
@@ -52,43 +60,44 @@ type snapshot struct {
 	mem                  memStats
 }
 
-// catalogue holds the gauges in the order of the ancestor, which dashboards and
-// packet captures are used to.
-var catalogue = []Gauge{
-	{"cpu.goroutines", CPU, Level, "", "runtime.NumGoroutine", "goroutines that exist; grows for ever when they leak", func(s *snapshot) uint64 { return s.goroutines }},
-	{"cpu.cgo_calls", CPU, Cumulative, "", "runtime.NumCgoCall", "calls from Go to C so far", func(s *snapshot) uint64 { return s.cgoCalls }},
+// catalogue holds the gauges in the order of go-runtime-metrics, which dashboards
+// and packet captures are used to. The lists in the package comment are made
+// from it.
+var catalogue = []entry{
+	{Gauge{"cpu.goroutines", Level, "", "goroutines that exist; grows for ever when they leak", "runtime.NumGoroutine"}, cpu, func(s *snapshot) uint64 { return s.goroutines }},
+	{Gauge{"cpu.cgo_calls", Cumulative, "", "calls from Go to C so far; on Windows system calls too, which Go makes in the same way", "runtime.NumCgoCall"}, cpu, func(s *snapshot) uint64 { return s.cgoCalls }},
 
 	// General
-	{"mem.alloc", Mem, Level, "bytes", "MemStats.Alloc", "heap objects, live or not yet swept; same as mem.heap.alloc", func(s *snapshot) uint64 { return s.mem.Alloc }},
-	{"mem.total", Mem, Cumulative, "bytes", "MemStats.TotalAlloc", "allocated so far, freed ones included; its rate is the pressure on the garbage collector", func(s *snapshot) uint64 { return s.mem.TotalAlloc }},
-	{"mem.sys", Mem, Level, "bytes", "MemStats.Sys", "address space obtained from the system", func(s *snapshot) uint64 { return s.mem.Sys }},
-	{"mem.lookups", Mem, Cumulative, "", "MemStats.Lookups", "always 0: the runtime no longer counts pointer lookups", func(s *snapshot) uint64 { return s.mem.Lookups }},
-	{"mem.malloc", Mem, Cumulative, "", "MemStats.Mallocs", "heap objects allocated so far", func(s *snapshot) uint64 { return s.mem.Mallocs }},
-	{"mem.frees", Mem, Cumulative, "", "MemStats.Frees", "heap objects freed so far", func(s *snapshot) uint64 { return s.mem.Frees }},
+	{Gauge{"mem.alloc", Level, "bytes", "heap objects, live or not yet swept; same as mem.heap.alloc", "MemStats.Alloc"}, mem, func(s *snapshot) uint64 { return s.mem.Alloc }},
+	{Gauge{"mem.total", Cumulative, "bytes", "allocated so far, freed ones included; its rate is the pressure on the garbage collector", "MemStats.TotalAlloc"}, mem, func(s *snapshot) uint64 { return s.mem.TotalAlloc }},
+	{Gauge{"mem.sys", Level, "bytes", "address space obtained from the system, all of the below", "MemStats.Sys"}, mem, func(s *snapshot) uint64 { return s.mem.Sys }},
+	{Gauge{"mem.lookups", Cumulative, "", "always 0: the runtime no longer counts pointer lookups", "MemStats.Lookups"}, mem, func(s *snapshot) uint64 { return s.mem.Lookups }},
+	{Gauge{"mem.malloc", Cumulative, "", "heap objects allocated so far", "MemStats.Mallocs"}, mem, func(s *snapshot) uint64 { return s.mem.Mallocs }},
+	{Gauge{"mem.frees", Cumulative, "", "heap objects freed so far", "MemStats.Frees"}, mem, func(s *snapshot) uint64 { return s.mem.Frees }},
 
 	// Heap
-	{"mem.heap.alloc", Mem, Level, "bytes", "MemStats.HeapAlloc", "heap objects, live or not yet swept", func(s *snapshot) uint64 { return s.mem.HeapAlloc }},
-	{"mem.heap.sys", Mem, Level, "bytes", "MemStats.HeapSys", "heap address space: idle + inuse", func(s *snapshot) uint64 { return s.mem.HeapSys }},
-	{"mem.heap.idle", Mem, Level, "bytes", "MemStats.HeapIdle", "spans that hold no object; released or ready for reuse", func(s *snapshot) uint64 { return s.mem.HeapIdle }},
-	{"mem.heap.inuse", Mem, Level, "bytes", "MemStats.HeapInuse", "spans that hold at least one object; far above alloc means fragmentation", func(s *snapshot) uint64 { return s.mem.HeapInuse }},
-	{"mem.heap.released", Mem, Level, "bytes", "MemStats.HeapReleased", "idle spans given back to the system", func(s *snapshot) uint64 { return s.mem.HeapReleased }},
-	{"mem.heap.objects", Mem, Level, "", "MemStats.HeapObjects", "heap objects, live or not yet swept", func(s *snapshot) uint64 { return s.mem.HeapObjects }},
+	{Gauge{"mem.heap.alloc", Level, "bytes", "heap objects, live or not yet swept", "MemStats.HeapAlloc"}, mem, func(s *snapshot) uint64 { return s.mem.HeapAlloc }},
+	{Gauge{"mem.heap.sys", Level, "bytes", "heap address space: idle + inuse", "MemStats.HeapSys"}, mem, func(s *snapshot) uint64 { return s.mem.HeapSys }},
+	{Gauge{"mem.heap.idle", Level, "bytes", "spans that hold no object; released or ready for reuse", "MemStats.HeapIdle"}, mem, func(s *snapshot) uint64 { return s.mem.HeapIdle }},
+	{Gauge{"mem.heap.inuse", Level, "bytes", "spans that hold at least one object; far above alloc means fragmentation", "MemStats.HeapInuse"}, mem, func(s *snapshot) uint64 { return s.mem.HeapInuse }},
+	{Gauge{"mem.heap.released", Level, "bytes", "idle spans given back to the system", "MemStats.HeapReleased"}, mem, func(s *snapshot) uint64 { return s.mem.HeapReleased }},
+	{Gauge{"mem.heap.objects", Level, "", "heap objects, live or not yet swept", "MemStats.HeapObjects"}, mem, func(s *snapshot) uint64 { return s.mem.HeapObjects }},
 
 	// Stack
-	{"mem.stack.inuse", Mem, Level, "bytes", "MemStats.StackInuse", "spans of goroutine stacks", func(s *snapshot) uint64 { return s.mem.StackInuse }},
-	{"mem.stack.sys", Mem, Level, "bytes", "MemStats.StackSys", "stacks, those of system threads included", func(s *snapshot) uint64 { return s.mem.StackSys }},
-	{"mem.stack.mspan_inuse", Mem, Level, "bytes", "MemStats.MSpanInuse", "span descriptors in use", func(s *snapshot) uint64 { return s.mem.MSpanInuse }},
-	{"mem.stack.mspan_sys", Mem, Level, "bytes", "MemStats.MSpanSys", "obtained for span descriptors", func(s *snapshot) uint64 { return s.mem.MSpanSys }},
-	{"mem.stack.mcache_inuse", Mem, Level, "bytes", "MemStats.MCacheInuse", "per-P allocation caches in use", func(s *snapshot) uint64 { return s.mem.MCacheInuse }},
-	{"mem.stack.mcache_sys", Mem, Level, "bytes", "MemStats.MCacheSys", "obtained for per-P allocation caches", func(s *snapshot) uint64 { return s.mem.MCacheSys }},
+	{Gauge{"mem.stack.inuse", Level, "bytes", "spans of goroutine stacks", "MemStats.StackInuse"}, mem, func(s *snapshot) uint64 { return s.mem.StackInuse }},
+	{Gauge{"mem.stack.sys", Level, "bytes", "stacks, those of system threads included", "MemStats.StackSys"}, mem, func(s *snapshot) uint64 { return s.mem.StackSys }},
+	{Gauge{"mem.stack.mspan_inuse", Level, "bytes", "span descriptors in use (not stack, despite the name)", "MemStats.MSpanInuse"}, mem, func(s *snapshot) uint64 { return s.mem.MSpanInuse }},
+	{Gauge{"mem.stack.mspan_sys", Level, "bytes", "obtained for span descriptors", "MemStats.MSpanSys"}, mem, func(s *snapshot) uint64 { return s.mem.MSpanSys }},
+	{Gauge{"mem.stack.mcache_inuse", Level, "bytes", "per-P allocation caches in use", "MemStats.MCacheInuse"}, mem, func(s *snapshot) uint64 { return s.mem.MCacheInuse }},
+	{Gauge{"mem.stack.mcache_sys", Level, "bytes", "obtained for per-P allocation caches", "MemStats.MCacheSys"}, mem, func(s *snapshot) uint64 { return s.mem.MCacheSys }},
 
-	{"mem.othersys", Mem, Level, "bytes", "MemStats.OtherSys", "miscellaneous runtime allocations", func(s *snapshot) uint64 { return s.mem.OtherSys }},
+	{Gauge{"mem.othersys", Level, "bytes", "miscellaneous runtime allocations", "MemStats.OtherSys"}, mem, func(s *snapshot) uint64 { return s.mem.OtherSys }},
 
 	// Garbage collection
-	{"mem.gc.sys", GC, Level, "bytes", "MemStats.GCSys", "garbage collection metadata", func(s *snapshot) uint64 { return s.mem.GCSys }},
-	{"mem.gc.next", GC, Level, "bytes", "MemStats.NextGC", "heap size at which the next cycle is to end; 0 if there is no limit", func(s *snapshot) uint64 { return s.mem.NextGC }},
-	{"mem.gc.last", GC, Cumulative, "ns", "MemStats.LastGC", "when the last cycle ended, since 1970; old means an idle heap", func(s *snapshot) uint64 { return s.mem.LastGC }},
-	{"mem.gc.pause_total", GC, Cumulative, "ns", "MemStats.PauseTotalNs", "stop-the-world of all cycles so far", func(s *snapshot) uint64 { return s.mem.PauseTotalNs }},
-	{"mem.gc.pause", GC, Level, "ns", "MemStats.PauseNs", "stop-the-world of the last cycle, all its phases added", func(s *snapshot) uint64 { return s.mem.lastPause() }},
-	{"mem.gc.count", GC, Cumulative, "", "MemStats.NumGC", "cycles completed so far", func(s *snapshot) uint64 { return uint64(s.mem.NumGC) }},
+	{Gauge{"mem.gc.sys", Level, "bytes", "garbage collection metadata", "MemStats.GCSys"}, gc, func(s *snapshot) uint64 { return s.mem.GCSys }},
+	{Gauge{"mem.gc.next", Level, "bytes", "heap size at which the next cycle is to end; 0 if there is no limit", "MemStats.NextGC"}, gc, func(s *snapshot) uint64 { return s.mem.NextGC }},
+	{Gauge{"mem.gc.last", Cumulative, "ns", "when the last cycle ended, since 1970; old means an idle heap", "MemStats.LastGC"}, gc, func(s *snapshot) uint64 { return s.mem.LastGC }},
+	{Gauge{"mem.gc.pause_total", Cumulative, "ns", "stop-the-world of all cycles so far", "MemStats.PauseTotalNs"}, gc, func(s *snapshot) uint64 { return s.mem.PauseTotalNs }},
+	{Gauge{"mem.gc.pause", Level, "ns", "stop-the-world of the last cycle, all its phases added", "MemStats.PauseNs"}, gc, func(s *snapshot) uint64 { return s.mem.lastPause() }},
+	{Gauge{"mem.gc.count", Cumulative, "", "cycles completed so far", "MemStats.NumGC"}, gc, func(s *snapshot) uint64 { return uint64(s.mem.NumGC) }},
 }

@@ -12,44 +12,45 @@
 //
 // # Gauges
 //
-// These 27, in this order. A level goes up and down; a cumulative gauge only
-// grows while the process lives, so graph its derivative.
+// These 27, in this order. Those marked + only grow while the process lives, so
+// graph their derivative; the others are levels, which go up and down. What has
+// no unit is a plain count.
 //
 // CPU (EnableCPU):
 //
-//	cpu.goroutines           goroutines that exist; grows for ever when they leak
-//	cpu.cgo_calls            calls from Go to C so far (cumulative)
+//	cpu.goroutines                   goroutines that exist; grows for ever when they leak
+//	cpu.cgo_calls           +        calls from Go to C so far; on Windows system calls too, which Go makes in the same way
 //
 // Memory (EnableMem):
 //
-//	mem.alloc                bytes of heap objects, live or not yet swept; same as mem.heap.alloc
-//	mem.total                bytes allocated so far, freed ones included (cumulative)
-//	mem.sys                  bytes of address space obtained from the system, all of the below
-//	mem.lookups              always 0: the runtime no longer counts pointer lookups (cumulative)
-//	mem.malloc               heap objects allocated so far (cumulative)
-//	mem.frees                heap objects freed so far (cumulative)
-//	mem.heap.alloc           bytes of heap objects, live or not yet swept
-//	mem.heap.sys             bytes of heap address space: idle + inuse
-//	mem.heap.idle            bytes in spans that hold no object; released or ready for reuse
-//	mem.heap.inuse           bytes in spans that hold at least one object
-//	mem.heap.released        bytes of idle spans given back to the system
-//	mem.heap.objects         heap objects, live or not yet swept
-//	mem.stack.inuse          bytes in spans of goroutine stacks
-//	mem.stack.sys            bytes of stacks, those of system threads included
-//	mem.stack.mspan_inuse    bytes of span descriptors in use (not stack, despite the name)
-//	mem.stack.mspan_sys      bytes obtained for span descriptors
-//	mem.stack.mcache_inuse   bytes of per-P allocation caches in use
-//	mem.stack.mcache_sys     bytes obtained for per-P allocation caches
-//	mem.othersys             bytes of miscellaneous runtime allocations
+//	mem.alloc                 bytes  heap objects, live or not yet swept; same as mem.heap.alloc
+//	mem.total               + bytes  allocated so far, freed ones included; its rate is the pressure on the garbage collector
+//	mem.sys                   bytes  address space obtained from the system, all of the below
+//	mem.lookups             +        always 0: the runtime no longer counts pointer lookups
+//	mem.malloc              +        heap objects allocated so far
+//	mem.frees               +        heap objects freed so far
+//	mem.heap.alloc            bytes  heap objects, live or not yet swept
+//	mem.heap.sys              bytes  heap address space: idle + inuse
+//	mem.heap.idle             bytes  spans that hold no object; released or ready for reuse
+//	mem.heap.inuse            bytes  spans that hold at least one object; far above alloc means fragmentation
+//	mem.heap.released         bytes  idle spans given back to the system
+//	mem.heap.objects                 heap objects, live or not yet swept
+//	mem.stack.inuse           bytes  spans of goroutine stacks
+//	mem.stack.sys             bytes  stacks, those of system threads included
+//	mem.stack.mspan_inuse     bytes  span descriptors in use (not stack, despite the name)
+//	mem.stack.mspan_sys       bytes  obtained for span descriptors
+//	mem.stack.mcache_inuse    bytes  per-P allocation caches in use
+//	mem.stack.mcache_sys      bytes  obtained for per-P allocation caches
+//	mem.othersys              bytes  miscellaneous runtime allocations
 //
 // Garbage collection (EnableMem and EnableGC):
 //
-//	mem.gc.sys               bytes of garbage collection metadata
-//	mem.gc.next              bytes of heap at which the next cycle is to end; 0 if there is no limit
-//	mem.gc.last              when the last cycle ended, nanoseconds since 1970 (cumulative)
-//	mem.gc.pause_total       nanoseconds of stop-the-world of all cycles so far (cumulative)
-//	mem.gc.pause             nanoseconds of stop-the-world of the last cycle, all its phases added
-//	mem.gc.count             cycles completed so far (cumulative)
+//	mem.gc.sys                bytes  garbage collection metadata
+//	mem.gc.next               bytes  heap size at which the next cycle is to end; 0 if there is no limit
+//	mem.gc.last             + ns     when the last cycle ended, since 1970; old means an idle heap
+//	mem.gc.pause_total      + ns     stop-the-world of all cycles so far
+//	mem.gc.pause              ns     stop-the-world of the last cycle, all its phases added
+//	mem.gc.count            +        cycles completed so far
 //
 // # Further gauges
 //
@@ -62,8 +63,8 @@
 //
 //	runtime.sched.latencies.ns.p99        99 of 100 events since the last tick took at most this long
 //	runtime.sched.latencies.ns.upper      no event since the last tick took longer
-//	runtime.sched.latencies.events        events so far (cumulative)
-//	runtime.sched.latencies.over_10ms     those of them that took longer than 10 ms or so (cumulative; of times only)
+//	runtime.sched.latencies.events     +  events so far
+//	runtime.sched.latencies.over_10ms  +  those of them that took longer than 10 ms or so; of times only
 //
 // The first two are 0 when nothing happened, and exact to the width of a bucket.
 // The last two lose nothing, however rarely they are looked at. "Or so" is the
@@ -75,7 +76,9 @@
 //	/sched/pauses/total/gc        every stop-the-world of the garbage collector: what its cycles cost each request
 //	/sched/pauses/total/other     every other stop-the-world: a profiler, GOMAXPROCS changes, runtime.ReadMemStats
 //	/sched/gomaxprocs             how many processors Go uses at once; compare it with the container's CPU quota
+//	/sched/goroutines/running     goroutines that run right now (Go 1.26)
 //	/sched/goroutines/runnable    goroutines that wait for a processor right now (Go 1.26)
+//	/sched/goroutines/waiting     goroutines that wait for I/O, a lock, a channel, a timer: where the leaked ones are (Go 1.26)
 //	/sched/goroutines/not-in-go   goroutines in a system call or in C right now (Go 1.26)
 //	/sched/goroutines-created     goroutines started so far: its rate is the churn (Go 1.26)
 //	/sched/threads/total          threads of the process: grows with blocking system calls and calls to C (Go 1.26)
@@ -91,6 +94,11 @@
 //	/gc/limiter/last-enabled      cycle in which garbage collection was last cut short for taking half the CPU; not 0 is bad
 //	/gc/cycles/forced             cycles that the program asked for by runtime.GC: somebody's mistake, as a rule
 //	/gc/gogc                      GOGC in force, percent; 0 if it is off
+//	/gc/finalizers/backlog        finalizers that are due and have not run: where it grows, one blocks and the others keep their memory (Go 1.26)
+//	/gc/cleanups/backlog          the same for cleanups of runtime.AddCleanup (Go 1.26)
+//
+// The last two are not the runtime's own: they are what it has queued less what
+// it has executed.
 //
 // # Accuracy
 //
@@ -139,8 +147,8 @@ type Collector struct {
 
 	// Runtime are patterns of further metrics, of package runtime/metrics, to be
 	// output: names such as "/gc/heap/live:bytes" or without the unit, in which
-	// '*' stands for any text, or the words "default" (RuntimeDefaults) and
-	// "all" (all but /godebug). They are named as in "Further gauges" of the
+	// '*' stands for any text, or the words "default" (listed there too)
+	// and "all" (all but /godebug). They are named as in "Further gauges" of the
 	// package documentation. A pattern that matches nothing is no error; see
 	// ParsePatterns and Unmatched. None by default.
 	Runtime []string
@@ -202,13 +210,12 @@ func (c *Collector) Collect() {
 	}
 	c.read()
 	for i := range catalogue {
-		if g := &catalogue[i]; c.enabled(g.Group) {
+		if g := &catalogue[i]; c.enabled(g.group) {
 			c.gaugeFunc(g.Name, sane(g.value(&c.snapshot)))
 		}
 	}
 	for i := range c.further {
-		m := &c.further[i]
-		m.output(c.samples[m.sample].Value, c.gaugeFunc)
+		c.further[i].output(c.samples, c.gaugeFunc)
 	}
 }
 
@@ -238,7 +245,7 @@ func (c *Collector) ZeroLevels() {
 // zero outputs 0 for the levels, and with all set for cumulative gauges too.
 func (c *Collector) zero(all bool) {
 	for i := range catalogue {
-		if g := &catalogue[i]; c.enabled(g.Group) && (all || g.Kind == Level) {
+		if g := &catalogue[i]; c.enabled(g.group) && (all || g.Kind == Level) {
 			c.gaugeFunc(g.Name, 0)
 		}
 	}
@@ -247,11 +254,11 @@ func (c *Collector) zero(all bool) {
 	}
 }
 
-func (c *Collector) enabled(g Group) bool {
+func (c *Collector) enabled(g group) bool {
 	switch g {
-	case CPU:
+	case cpu:
 		return c.EnableCPU
-	case Mem:
+	case mem:
 		return c.EnableMem
 	default:
 		return c.EnableMem && c.EnableGC

@@ -6,6 +6,8 @@ import (
 	"runtime/metrics"
 	"slices"
 	"strings"
+
+	"github.com/runtimemetrics/runtimemetrics/internal/defaults"
 )
 
 // Words that stand for patterns in Collector.Runtime.
@@ -18,41 +20,29 @@ const (
 // seconds: a stall that a person notices when a few of them add up.
 const longPause = 0.010
 
-// RuntimeDefault describes one of the metrics that the pattern "default" of
-// Collector.Runtime stands for.
-type RuntimeDefault struct {
-	Metric string // of package runtime/metrics, without its unit
-	Help   string // what it tells the person on call
+// derived are gauges made of two cumulative metrics that only mean something
+// together. They are selected as if the runtime had them.
+var derived = []difference{
+	{"/gc/finalizers/backlog:finalizers", "/gc/finalizers/queued:finalizers", "/gc/finalizers/executed:finalizers"},
+	{"/gc/cleanups/backlog:cleanups", "/gc/cleanups/queued:cleanups", "/gc/cleanups/executed:cleanups"},
 }
 
-// RuntimeDefaults returns the metrics that the pattern "default" of
-// Collector.Runtime stands for. Those that the running Go does not have are
-// left out of what is collected.
-func RuntimeDefaults() []RuntimeDefault {
-	return append([]RuntimeDefault(nil), runtimeDefaults...)
-}
+type difference struct{ name, whole, less string }
 
-var runtimeDefaults = []RuntimeDefault{
-	{"/sched/latencies", "how long goroutines that could run waited for a processor: the first sign of too little CPU"},
-	{"/sched/pauses/total/gc", "every stop-the-world of the garbage collector: what its cycles cost each request"},
-	{"/sched/pauses/total/other", "every other stop-the-world: a profiler, GOMAXPROCS changes, runtime.ReadMemStats"},
-	{"/sched/gomaxprocs", "how many processors Go uses at once; compare it with the container's CPU quota"},
-	{"/sched/goroutines/runnable", "goroutines that wait for a processor right now (Go 1.26)"},
-	{"/sched/goroutines/not-in-go", "goroutines in a system call or in C right now (Go 1.26)"},
-	{"/sched/goroutines-created", "goroutines started so far: its rate is the churn (Go 1.26)"},
-	{"/sched/threads/total", "threads of the process: grows with blocking system calls and calls to C (Go 1.26)"},
-	{"/sync/mutex/wait/total", "time goroutines have spent waiting for a lock: its rate is how many wait at a time"},
-	{"/cpu/classes/total", "CPU time there was to use: what the other classes are a share of; moves at a cycle's end"},
-	{"/cpu/classes/idle", "CPU time that Go did not use: near 0 means saturated"},
-	{"/cpu/classes/gc/total", "CPU time of garbage collection: its share is the price of allocating"},
-	{"/cpu/classes/gc/mark/assist", "CPU time that allocating goroutines had to help: felt as latency"},
-	{"/cpu/classes/gc/mark/idle", "CPU time of garbage collection that nothing else wanted: subtract it from the total"},
-	{"/cpu/classes/scavenge/assist", "CPU time of allocating goroutines giving memory back: a memory limit is too near"},
-	{"/gc/heap/live", "heap that the last cycle found in use: where it grows for hours, something leaks"},
-	{"/gc/gomemlimit", "the limit of GOMEMLIMIT; 0 if there is none"},
-	{"/gc/limiter/last-enabled", "cycle in which garbage collection was last cut short for taking half the CPU; not 0 is bad"},
-	{"/gc/cycles/forced", "cycles that the program asked for by runtime.GC: somebody's mistake, as a rule"},
-	{"/gc/gogc", "GOGC in force, percent; 0 if it is off"},
+// available returns the metrics of the running Go, sorted by name, and behind
+// them those of derived that it has the parts of.
+func available() []metrics.Description {
+	all := metrics.All()
+	has := func(name string) bool {
+		return slices.ContainsFunc(all, func(d metrics.Description) bool { return d.Name == name })
+	}
+	var made []metrics.Description
+	for _, d := range derived {
+		if has(d.whole) && has(d.less) {
+			made = append(made, metrics.Description{Name: d.name, Kind: metrics.KindUint64})
+		}
+	}
+	return append(all, made...)
 }
 
 // ParsePatterns splits a comma-separated list of patterns for
@@ -87,11 +77,7 @@ func ParsePatterns(text string) ([]string, error) {
 func Unmatched(patterns []string) []string {
 	var unmatched []string
 	for _, p := range patterns {
-		found := false
-		for _, d := range metrics.All() {
-			found = found || matches(p, d.Name)
-		}
-		if !found {
+		if !slices.ContainsFunc(available(), func(d metrics.Description) bool { return matches(p, d.Name) }) {
 			unmatched = append(unmatched, p)
 		}
 	}
@@ -107,12 +93,7 @@ func matches(pattern, metric string) bool {
 		// What GODEBUG settings have changed is dozens of counters that stay 0.
 		return !strings.HasPrefix(metric, "/godebug/")
 	case defaultMetrics:
-		for _, d := range runtimeDefaults {
-			if d.Metric == path {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(defaults.Metrics, func(d defaults.Metric) bool { return d.Path == path })
 	}
 	if !strings.Contains(pattern, ":") && glob(pattern, path) {
 		return true
@@ -143,6 +124,7 @@ func glob(pattern, name string) bool {
 // runtimeMetric is a metric of package runtime/metrics that is collected.
 type runtimeMetric struct {
 	sample     int // its place in the samples
+	less       int // that of the one to be subtracted, or -1
 	name       string
 	scale      float64 // from the metric's unit to the gauge's
 	cumulative bool
@@ -154,20 +136,28 @@ type runtimeMetric struct {
 }
 
 // selectMetrics returns the metrics that the patterns select, in the order of
-// metrics.All, and the samples with those added that are not there yet.
+// available, and the samples with those added that are not there yet.
 func selectMetrics(patterns []string, samples []metrics.Sample) ([]runtimeMetric, []metrics.Sample) {
 	var selected []runtimeMetric
 	taken := map[string]bool{}
-	for _, d := range metrics.All() {
+	sample := func(name string) int {
+		i := slices.IndexFunc(samples, func(s metrics.Sample) bool { return s.Name == name })
+		if i < 0 {
+			i = len(samples)
+			samples = append(samples, metrics.Sample{Name: name})
+		}
+		return i
+	}
+	for _, d := range available() {
 		for _, p := range patterns {
 			if !matches(p, d.Name) {
 				continue
 			}
-			m := runtimeMetric{scale: 1, cumulative: d.Cumulative}
-			m.sample = slices.IndexFunc(samples, func(s metrics.Sample) bool { return s.Name == d.Name })
-			if m.sample < 0 {
-				m.sample = len(samples)
-				samples = append(samples, metrics.Sample{Name: d.Name})
+			m := runtimeMetric{less: -1, scale: 1, cumulative: d.Cumulative}
+			if i := slices.IndexFunc(derived, func(made difference) bool { return made.name == d.Name }); i >= 0 {
+				m.sample, m.less = sample(derived[i].whole), sample(derived[i].less)
+			} else {
+				m.sample = sample(d.Name)
 			}
 			base, unit := gaugeName(d.Name)
 			m.name = unique(base+unit, d.Name, taken)
@@ -219,10 +209,16 @@ func unique(name, metric string, taken map[string]bool) string {
 }
 
 // output hands the metric's gauges to gauge.
-func (m *runtimeMetric) output(v metrics.Value, gauge GaugeFunc) {
-	switch v.Kind() {
+func (m *runtimeMetric) output(samples []metrics.Sample, gauge GaugeFunc) {
+	switch v := samples[m.sample].Value; v.Kind() {
 	case metrics.KindUint64:
-		gauge(m.name, sane(v.Uint64()))
+		n := v.Uint64()
+		if m.less >= 0 {
+			// The two are not read at the same instant, so this can go below
+			// zero, of which sane makes 0.
+			n -= valueOf(samples, m.less)
+		}
+		gauge(m.name, sane(n))
 	case metrics.KindFloat64:
 		gauge(m.name, whole(v.Float64()*m.scale))
 	case metrics.KindFloat64Histogram:

@@ -3,7 +3,6 @@ package collector
 import (
 	"fmt"
 	"math"
-	"os"
 	"reflect"
 	"regexp"
 	"runtime"
@@ -13,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/runtimemetrics/runtimemetrics/internal/defaults"
 )
 
 func TestGaugeNames(t *testing.T) {
@@ -131,7 +132,7 @@ func TestEveryMetricIsOutput(t *testing.T) {
 	c.Runtime = []string{"all"}
 	c.Collect()
 	want := len(names)
-	for _, d := range metrics.All() {
+	for _, d := range available() {
 		switch {
 		case strings.HasPrefix(d.Name, "/godebug/"):
 		case d.Kind != metrics.KindFloat64Histogram:
@@ -260,6 +261,54 @@ func TestStalledGoroutinesShow(t *testing.T) {
 	}
 }
 
+// A finalizer that waits for ever keeps all others from running: the backlog
+// tells of it, and nothing else does.
+func TestBacklogOfFinalizersShows(t *testing.T) {
+	const name = "runtime.gc.finalizers.backlog"
+	if len(Unmatched([]string{"/gc/finalizers/backlog"})) > 0 {
+		t.Skipf("%s does not count finalizers", runtime.Version())
+	}
+	var r recorder
+	c := New(r.gauge)
+	c.EnableCPU, c.EnableMem, c.Runtime = false, false, []string{"default"}
+	c.Collect()
+	if _, ok := r.last["runtime.gc.finalizers.queued"]; ok {
+		t.Error("the parts of a difference are published though only it is asked for")
+	}
+
+	const dead = 100
+	release := make(chan struct{})
+	for i := 0; i < dead; i++ {
+		runtime.SetFinalizer(new([64]byte), func(*[64]byte) { <-release })
+	}
+	until := func(what string, done func() bool) {
+		for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: the backlog is %d", what, r.last[name])
+			}
+			runtime.GC()
+			c.Collect()
+		}
+	}
+	// The one that waits counts as not executed; the last object may still be
+	// found on the stack.
+	until("while one waits", func() bool { return r.last[name] >= dead/2 })
+	close(release)
+	until("when it is let go", func() bool { return r.last[name] == 0 })
+}
+
+func TestADifferenceIsNotBelowZero(t *testing.T) {
+	samples := make([]metrics.Sample, 2)
+	samples[0].Name, samples[1].Name = "/gc/cycles/forced:gc-cycles", "/gc/heap/allocs:bytes"
+	metrics.Read(samples)
+	m := runtimeMetric{name: "difference", sample: 0, less: 1}
+	m.output(samples, func(name string, v uint64) {
+		if name != "difference" || v != 0 {
+			t.Errorf("%s is %d", name, v)
+		}
+	})
+}
+
 func TestWhatIsNoNumberIsSentAsZero(t *testing.T) {
 	for v, want := range map[float64]uint64{
 		0: 0, 0.4: 0, 0.5: 1, 1.5: 2, -1: 0, math.Inf(1): 0, math.Inf(-1): 0, 1e30: 0, 1 << 62: 0, 1 << 61: 1 << 61,
@@ -291,32 +340,19 @@ func TestZeroLevelsOfFurtherMetrics(t *testing.T) {
 	}
 }
 
-func TestDefaultMetricsAreDocumented(t *testing.T) {
-	source, err := os.ReadFile("collector.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want strings.Builder
-	for _, d := range RuntimeDefaults() {
-		fmt.Fprintf(&want, "//\t%-29s %s\n", d.Metric, d.Help)
-	}
-	if !strings.Contains(string(source), want.String()) {
-		t.Errorf("the package documentation should contain\n%s", &want)
-	}
-}
-
 func TestDefaultMetricsExist(t *testing.T) {
 	var missing []string
-	for _, d := range RuntimeDefaults() {
+	for _, d := range defaults.Metrics {
 		if d.Help == "" {
-			t.Errorf("%s lacks help", d.Metric)
+			t.Errorf("%s lacks help", d.Path)
 		}
-		if len(Unmatched([]string{d.Metric})) > 0 {
-			missing = append(missing, d.Metric)
+		if len(Unmatched([]string{d.Path})) > 0 {
+			missing = append(missing, d.Path)
 		}
 	}
 	if len(missing) > 0 {
-		if strings.HasPrefix(runtime.Version(), "go1.26") {
+		// Those of older releases are the same less what they lack.
+		if release := runtime.Version(); strings.HasPrefix(release, "go1.26") || strings.HasPrefix(release, "go1.27") {
 			t.Errorf("missing: %v", missing)
 		}
 		t.Logf("%s does not have %v", runtime.Version(), missing)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/runtimemetrics/runtimemetrics"
 	"github.com/runtimemetrics/runtimemetrics/collector"
+	"github.com/runtimemetrics/runtimemetrics/internal/defaults"
 	"github.com/runtimemetrics/runtimemetrics/process"
 )
 
@@ -92,8 +93,8 @@ func gaugeTable(gauges []collector.Gauge) string {
 func defaultTable() string {
 	var b strings.Builder
 	fmt.Fprintln(&b, "| metric | gauges | what it tells |\n|---|---|---|")
-	for _, d := range collector.RuntimeDefaults() {
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", d.Metric, strings.Join(namesOf(d.Metric), "<br>"), d.Help)
+	for _, d := range defaults.Metrics {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", d.Path, strings.Join(namesOf(d.Path), "<br>"), d.Help)
 	}
 	return b.String()
 }
