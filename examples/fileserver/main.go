@@ -8,12 +8,20 @@ import (
 	"net/http"
 
 	_ "github.com/runtimemetrics/runtimemetrics"
+	"github.com/runtimemetrics/runtimemetrics/internal/hostcheck"
 )
 
 func main() {
 	addr := flag.String("addr", ":8000", "`address` to serve HTTP on")
+	names := flag.String("host", "", "`names` to answer to, separated by commas, besides any address, localhost and the machine's name")
 	flag.Parse()
 
-	server := &http.Server{Addr: *addr, Handler: http.FileServer(http.Dir("."))}
+	server := &http.Server{Addr: *addr, Handler: files(".", *names)}
 	log.Fatal(server.ListenAndServe())
+}
+
+// files serves a directory, but not to every page that is open in a browser on
+// this network.
+func files(dir, names string) http.Handler {
+	return hostcheck.Handler(http.FileServer(http.Dir(dir)), names)
 }

@@ -19,21 +19,23 @@ import (
 	"time"
 
 	"github.com/runtimemetrics/runtimemetrics"
+	"github.com/runtimemetrics/runtimemetrics/internal/hostcheck"
 )
 
 func main() {
 	log.SetFlags(0)
+	names := flag.String("host", "", "`names` that the admin address answers to, separated by commas, besides any IP address, localhost and the machine's name")
 	addr := flag.String("addr", "127.0.0.1:8000", "`address` for everybody")
 	admin := flag.String("admin", "127.0.0.1:6060", "`address` of /debug/ and /faults/: keep it on loopback")
 	flag.Parse()
-	err := run(*addr, *admin)
+	err := run(*addr, *admin, *names)
 	runtimemetrics.Stop()
 	if err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(addr, admin string) error {
+func run(addr, admin, names string) error {
 	// What happened in the last seconds, for whoever comes too late to trace it.
 	recorder := trace.NewFlightRecorder(trace.FlightRecorderConfig{MinAge: 2 * time.Second, MaxBytes: 8 << 20})
 	if err := recorder.Start(); err != nil {
@@ -51,11 +53,15 @@ func run(addr, admin string) error {
 	public := http.NewServeMux()
 	public.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "hello") })
 
+	// Loopback is within reach of every page in a browser on this machine: none
+	// may read a profile by a name of its own, or switch a fault.
+	guarded := hostcheck.Handler(http.NewCrossOriginProtection().Handler(http.DefaultServeMux), names)
+
 	failed := make(chan error, 2)
 	for _, s := range []struct {
 		flag, addr string
 		handler    http.Handler
-	}{{"addr", addr, public}, {"admin", admin, http.DefaultServeMux}} {
+	}{{"addr", addr, public}, {"admin", admin, guarded}} {
 		l, err := net.Listen("tcp", s.addr)
 		if err != nil {
 			return fmt.Errorf("--%s: %w", s.flag, err)

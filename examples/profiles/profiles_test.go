@@ -402,6 +402,45 @@ func TestAddresses(t *testing.T) {
 	s.http("DELETE", s.admin+"/faults/heap", http.StatusOK)
 }
 
+// TestForeignPages plays a page of another site, in a browser on this machine.
+func TestForeignPages(t *testing.T) {
+	s := start(t)
+	for _, tt := range []struct {
+		name, method, path string
+		headers            map[string]string
+		want               int
+	}{
+		{"a page of the service itself", "POST", "/faults/heap", map[string]string{"Origin": s.admin, "Sec-Fetch-Site": "same-origin"}, http.StatusOK},
+		{"by a port that ssh -L forwards", "DELETE", "/faults/heap", map[string]string{"Host": "localhost:12345", "Origin": "http://localhost:12345"}, http.StatusOK},
+		{"a foreign page switches a fault", "POST", "/faults/heap", map[string]string{"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}, http.StatusForbidden},
+		{"a foreign page in an older browser", "POST", "/faults/heap", map[string]string{"Origin": "http://evil.example"}, http.StatusForbidden},
+		{"a page whose name resolves to this machine reads", "GET", "/debug/vars", map[string]string{"Host": "evil.example"}, http.StatusMisdirectedRequest},
+		{"the same takes a profile", "GET", "/debug/pprof/heap", map[string]string{"Host": "evil.example:6060"}, http.StatusMisdirectedRequest},
+		{"the same switches a fault", "POST", "/faults/heap", map[string]string{"Host": "evil.example:6060", "Origin": "http://evil.example:6060", "Sec-Fetch-Site": "same-origin"}, http.StatusMisdirectedRequest},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, err := http.NewRequestWithContext(ctx, tt.method, s.admin+tt.path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for k, v := range tt.headers {
+				r.Header.Set(k, v)
+			}
+			if host := tt.headers["Host"]; host != "" {
+				r.Host = host
+			}
+			resp, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if resp.StatusCode != tt.want {
+				t.Errorf("%d, want %d", resp.StatusCode, tt.want)
+			}
+		})
+	}
+}
+
 // TestReadme holds the lines that README.md shows equal to those of faults.go.
 func TestReadme(t *testing.T) {
 	text := string(read(t, "README.md"))

@@ -20,6 +20,7 @@ import (
 
 	"github.com/runtimemetrics/runtimemetrics"
 	_ "github.com/runtimemetrics/runtimemetrics/expvar"
+	"github.com/runtimemetrics/runtimemetrics/internal/hostcheck"
 	_ "github.com/runtimemetrics/runtimemetrics/process"
 )
 
@@ -71,7 +72,7 @@ func main() {
 		log.Fatal(err)
 	}
 	log.Printf("expvars at http://%s/debug/vars", l.Addr())
-	go http.Serve(l, nil)
+	go http.Serve(l, hostcheck.Handler(http.DefaultServeMux, ""))
 	<-end
 	runtimemetrics.Stop()
 }

@@ -13,14 +13,16 @@ import (
 	"time"
 
 	"github.com/runtimemetrics/runtimemetrics"
+	"github.com/runtimemetrics/runtimemetrics/internal/hostcheck"
 	_ "github.com/runtimemetrics/runtimemetrics/process"
 )
 
 func main() {
 	addr := flag.String("addr", ":8000", "`address` to serve HTTP on")
+	names := flag.String("host", "", "`names` to answer to, separated by commas, besides any address, localhost and the machine's name")
 	flag.Parse()
 
-	server := &http.Server{Addr: *addr, Handler: http.FileServer(http.Dir("."))}
+	server := &http.Server{Addr: *addr, Handler: files(".", *names)}
 	ended, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	drained := make(chan struct{})
@@ -38,4 +40,10 @@ func main() {
 	}
 	<-drained
 	runtimemetrics.Stop()
+}
+
+// files serves a directory, but not to every page that is open in a browser on
+// this network.
+func files(dir, names string) http.Handler {
+	return hostcheck.Handler(http.FileServer(http.Dir(dir)), names)
 }
