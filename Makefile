@@ -22,10 +22,13 @@ SOAK     ?= 1h
 
 # Modules of their own keep the library's go.mod bare.
 MODULES  := . tests examples/live examples/containers examples/prometheus examples/profiles studies studies/gc-pauses/service
-INTEROP  := tests/interop tests/interop/otel tests/interop/telegraf examples/elastic
+INTEROP  := tests/interop tests/interop/otel tests/interop/telegraf examples/elastic examples/containers
 
 # Where examples/graphite/up installs StatsD.
 export STATSD_JS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/runtimemetrics-statsd-0.9.0/node_modules/statsd/stats.js
+
+# Where examples/containers/install unpacks Docker.
+export DOCKER_HOME ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/runtimemetrics-docker
 
 # The packages that are linked into other people's services.
 PACKAGES := . ./collector ./process ./expvar
@@ -68,6 +71,7 @@ deps:
 	examples/graphite/up --install
 	tests/interop/install
 	examples/cluster/up --install
+	examples/containers/install
 	examples/prometheus/up --install
 	studies/gc-pauses/run --install
 	command -v chromium >/dev/null || { $(if $(filter-out 0,$(shell id -u)),sudo) apt-get update && \
@@ -108,11 +112,11 @@ cross:
 
 # What a test builds while it runs is not in its cache's key, hence -count=1.
 modules:
-	set -e; for m in $(filter-out .,$(MODULES)); do (cd $$m && $(GO) test -race -count=1 ./...); done
+	set -e; for m in $(filter-out . $(INTEROP),$(MODULES)); do (cd $$m && $(GO) test -race -count=1 ./...); done
 
 # Other people's servers, which take long to build; more so with -race.
 interop:
-	set -e; for m in $(INTEROP); do (cd $$m && $(GO) vet ./... && $(GO) test -count=1 -v ./... | grep -v '^=== '); done
+	set -eo pipefail; for m in $(INTEROP); do (cd $$m && $(GO) vet ./... && $(GO) test -count=1 -v ./... | grep -v '^=== '); done
 
 vuln:
 	@$(TOOL) govulncheck ./... || { [ $$? = 1 ] && echo "SKIPPED: the vulnerability database cannot be had here"; }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -40,11 +42,11 @@ import (
 
 const root = "../.."
 
-// dockerfile returns the stages of the Dockerfile, read by the parser of docker
+// dockerfile returns the stages of a Dockerfile, read by the parser of docker
 // build.
-func dockerfile(t *testing.T) []instructions.Stage {
+func dockerfile(t *testing.T, name string) []instructions.Stage {
 	t.Helper()
-	text, err := os.Open("Dockerfile")
+	text, err := os.Open(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +56,7 @@ func dockerfile(t *testing.T) []instructions.Stage {
 		t.Fatal(err)
 	}
 	for _, warning := range parsed.Warnings {
-		t.Errorf("Dockerfile: %s", warning.Short)
+		t.Errorf("%s: %s", name, warning.Short)
 	}
 	stages, _, err := instructions.Parse(parsed.AST, nil)
 	if err != nil {
@@ -64,7 +66,7 @@ func dockerfile(t *testing.T) []instructions.Stage {
 }
 
 func TestDockerfile(t *testing.T) {
-	stages := dockerfile(t)
+	stages := dockerfile(t, "Dockerfile")
 	last := stages[len(stages)-1]
 	if last.BaseName != "scratch" {
 		t.Errorf("the image is built on %s, want scratch", last.BaseName)
@@ -104,7 +106,7 @@ func build(t *testing.T, program string) string {
 	source := t.TempDir()
 	copyContext(t, source)
 	var line string
-	for _, command := range dockerfile(t)[0].Commands {
+	for _, command := range dockerfile(t, "Dockerfile")[0].Commands {
 		if run, ok := command.(*instructions.RunCommand); ok && strings.Contains(run.CmdLine[0], "go build") {
 			line = run.CmdLine[0]
 		}
@@ -176,12 +178,13 @@ func copyContext(t *testing.T, to string) {
 func TestBinary(t *testing.T) {
 	for _, test := range []struct {
 		program string
-		exit    int // at SIGTERM
+		exit    int            // at SIGTERM
+		said    *regexp.Regexp // README.md of its size
 	}{
 		// A program that does not care about signals is ended by Go, as process
 		// 1 too, which the kernel spares.
-		{"./examples/fileserver", 2},
-		{"./examples/graphite/service", 0},
+		{"./examples/fileserver", 2, regexp.MustCompile(`(\d+\.\d) MB with Go 1\.26 on amd64`)},
+		{"./examples/graphite/service", 0, nil},
 	} {
 		t.Run(filepath.Base(test.program), func(t *testing.T) {
 			binary := build(t, test.program)
@@ -192,6 +195,19 @@ func TestBinary(t *testing.T) {
 			t.Logf("%s has %d bytes, %.1f MB", test.program, info.Size(), float64(info.Size())/1e6)
 			if info.Size() > 10e6 {
 				t.Errorf("the binary has %d bytes", info.Size())
+			}
+			if test.said != nil && strings.HasPrefix(runtime.Version(), "go1.26") && runtime.GOARCH == "amd64" {
+				readme, err := os.ReadFile("README.md")
+				if err != nil {
+					t.Fatal(err)
+				}
+				said := test.said.FindSubmatch(readme)
+				if said == nil {
+					t.Fatalf("README.md says nothing like %s", test.said)
+				}
+				if megabytes, _ := strconv.ParseFloat(string(said[1]), 64); math.Abs(float64(info.Size())/1e6-megabytes) > 0.15 {
+					t.Errorf("README.md says that it has %s MB", said[1])
+				}
 			}
 			content, err := os.ReadFile(binary)
 			if err != nil {
