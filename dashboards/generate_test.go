@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/runtimemetrics/runtimemetrics/collector"
-	"github.com/runtimemetrics/runtimemetrics/process"
+	"github.com/runtimemetrics/runtimemetrics/process/catalogue"
 )
 
 func TestFilesAreUpToDate(t *testing.T) {
@@ -34,7 +34,7 @@ func TestGaugesExist(t *testing.T) {
 		"runtimemetrics.lost":    true,
 		"runtimemetrics.late.ns": true,
 	}
-	for _, g := range process.Gauges() {
+	for _, g := range catalogue.Gauges() {
 		known[g.Name] = true
 	}
 	c := collector.New(func(name string, _ uint64) { known[name] = true })

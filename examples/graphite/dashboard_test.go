@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"github.com/runtimemetrics/runtimemetrics/collector"
-	"github.com/runtimemetrics/runtimemetrics/process"
+	"github.com/runtimemetrics/runtimemetrics/process/catalogue"
 )
 
 const (
@@ -364,7 +364,7 @@ func madeUpCgroup() func(n int64) map[string]int64 {
 	}
 	return func(n int64) map[string]int64 {
 		values := map[string]int64{}
-		for _, g := range process.Gauges() {
+		for _, g := range catalogue.Gauges() {
 			if !strings.HasPrefix(g.Name, "cgroup.") {
 				continue
 			}

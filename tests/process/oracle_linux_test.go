@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	fmt.Println(limit, err)
 }
 
-// child is the test binary of package process: it publishes when it is told to.
+// child is the test binary of package internal/procstat, which reads for package process: it publishes when it is told to.
 type child struct {
 	t   *testing.T
 	pid int
@@ -47,7 +47,7 @@ type child struct {
 
 func start(t *testing.T, root string) *child {
 	binary := filepath.Join(t.TempDir(), "child")
-	out, err := exec.Command("go", "test", "-c", "-o", binary, "github.com/runtimemetrics/runtimemetrics/process").CombinedOutput()
+	out, err := exec.Command("go", "test", "-c", "-o", binary, "github.com/runtimemetrics/runtimemetrics/internal/procstat").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -216,7 +216,7 @@ func TestMemoryLimitAgreesWithAutomemlimit(t *testing.T) {
 
 // The trees of package process, with what it publishes for each.
 func TestTreesAgreeWithProcfsAndAutomemlimit(t *testing.T) {
-	paths, err := filepath.Glob("../../process/testdata/*.txt")
+	paths, err := filepath.Glob("../../internal/procstat/testdata/*.txt")
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no trees: %v", err)
 	}

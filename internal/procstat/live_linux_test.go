@@ -1,4 +1,4 @@
-package process
+package procstat
 
 import (
 	"bufio"
@@ -35,14 +35,15 @@ func TestMain(m *testing.M) {
 // answer with a line that is a dot.
 func child(root string) {
 	var ahead time.Duration
-	r := newReader()
+	r := New()
 	r.root = strings.TrimSuffix(root, "/")
 	r.now = func() time.Time { return time.Now().Add(ahead) }
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); fmt.Println(".") {
 		switch in.Text() {
 		case "read":
-			print := func(name string, value int64) { fmt.Println(name, value) }
-			r.publish(print, print)
+			for name, value := range publish(r) {
+				fmt.Println(name, value)
+			}
 		case "minute": // passes
 			ahead += checkEvery
 		case "burn": // CPU time
@@ -70,10 +71,9 @@ func child(root string) {
 	}
 }
 
-func mallocs(r *reader, ahead *time.Duration) int64 {
+func mallocs(r *Reader, ahead *time.Duration) int64 {
 	debug.SetGCPercent(-1)
-	gauge := func(string, int64) {}
-	r.publish(gauge, gauge)
+	r.Publish(nowhere{})
 	// The runtime allocates for itself now and then, for a new thread for
 	// instance: what is ours is there each time.
 	least := int64(math.MaxInt64)
@@ -82,7 +82,7 @@ func mallocs(r *reader, ahead *time.Duration) int64 {
 		runtime.ReadMemStats(&before)
 		for i := 0; i < 1000; i++ {
 			*ahead += 10 * time.Second
-			r.publish(gauge, gauge)
+			r.Publish(nowhere{})
 		}
 		runtime.ReadMemStats(&after)
 		least = min(least, int64(after.Mallocs-before.Mallocs))
@@ -155,7 +155,7 @@ func TestNoHeapAllocationsAfterTheFirstTick(t *testing.T) {
 }
 
 func TestProcessNumbersAgreeWithTheKernel(t *testing.T) {
-	r := newReader()
+	r := New()
 	defer closeFiles(r)
 	publish(r) // opens its files
 
@@ -249,13 +249,14 @@ func TestProcessNumbersAgreeWithTheKernel(t *testing.T) {
 			t.Errorf("%d before, %d after 500 were opened", before, after)
 		}
 		// As on Linux before 6.2, and in more than one piece.
-		dir, err := r.openAny("/proc/self/fd")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := 0; i < 2; i++ {
-			if n, err := r.entries(dir); err != nil || n != uint64(before+501) {
-				t.Errorf("listed %d, %v, want %d", n, err, before+501)
+		for name, dir := range map[string]*file{"opened": r.files[0], "not opened": {path: "/proc/self/fd", fd: -1}} {
+			for i := 0; i < 2; i++ {
+				if n, err := r.entries(dir); err != nil || n != uint64(before+500) {
+					t.Errorf("%s: listed %d, %v, want %d", name, n, err, before+500)
+				}
+			}
+			if n, err := r.size(dir); err != nil || n != 0 && n != uint64(before+500) {
+				t.Errorf("%s: size %d, %v, want %d or, before Linux 6.2, 0", name, n, err, before+500)
 			}
 		}
 	})
@@ -312,10 +313,10 @@ func makeCgroup(t *testing.T, controller, file string) (outer, inner cgroup) {
 	}
 	v1 := true
 	places := placesOf(mountinfo, controller, "/")
-	if places == nil {
+	if len(places) == 0 {
 		v1, places = false, placesOf(mountinfo, "", "/")
 	}
-	if places == nil {
+	if len(places) == 0 {
 		t.Skipf("no %s cgroups here", controller)
 	}
 	outer = cgroup{fmt.Sprintf("%s/runtimemetrics-test-%d", places[0].mount, os.Getpid()), v1}

@@ -1,4 +1,4 @@
-package process
+package procstat
 
 import (
 	"maps"
@@ -89,24 +89,24 @@ func (c *clock) now() time.Time {
 }
 
 // treeReader reads a tree at a time when the machine is up for 1,000 s.
-func treeReader(t testing.TB, root string) (*reader, *clock) {
+func treeReader(t testing.TB, root string) (*Reader, *clock) {
 	c := &clock{time: time.Unix(1_700_000_000, 0)}
 	boot := c.time.Add(-1000 * time.Second)
-	r := newReader()
-	r.root, r.now = root, c.now
-	r.sinceBoot = func() (int64, error) { return int64(c.time.Sub(boot)), nil }
+	r := New()
+	r.root, r.now, r.initialized = root, c.now, c.time.Add(-10*time.Second)
+	r.sinceBoot = func() (time.Duration, error) { return c.time.Sub(boot), nil }
 	t.Cleanup(func() { closeFiles(r) })
 	return r, c
 }
 
-func closeFiles(r *reader) {
+func closeFiles(r *Reader) {
 	for _, f := range r.files {
-		f.close()
+		r.close(f)
 	}
 }
 
 // fromFiles publishes, and leaves out what does not come from files of the tree.
-func fromFiles(r *reader) map[string]int64 {
+func fromFiles(r *Reader) tick {
 	got := publish(r)
 	for _, g := range []int{cpuUser, cpuSys, majorFaults, fdsLimit} {
 		delete(got, catalogue[g].name)
@@ -180,7 +180,7 @@ func TestDamagedFilesAreLeftOutNeverWrong(t *testing.T) {
 					continue // a mount that nobody mentions is not there
 				}
 				replace(text)
-				r.find()
+				r.open()
 				for gauge, value := range fromFiles(r) {
 					if want, ok := tr.want[gauge]; !ok || value != want {
 						t.Errorf("%s, %s %s: %s is %d, should be %d or left out", tr.name, path, name, gauge, value, want)
@@ -273,7 +273,7 @@ func TestMovedProcessIsFollowedWithinAMinute(t *testing.T) {
 }
 
 // unusable puts something that cannot be read in the place of each open file.
-func unusable(t testing.TB, r *reader) {
+func unusable(t testing.TB, r *Reader) {
 	dir, err := os.Open(".")
 	if err != nil {
 		t.Fatal(err)
@@ -350,7 +350,8 @@ func TestDescriptorsDoNotLeakWhenFilesFail(t *testing.T) {
 		c.time = c.time.Add(checkEvery)
 		fromFiles(r)
 	}
-	r.find()
+	r.open()
+	fromFiles(r)
 	if after := openDescriptors(t); after != before {
 		t.Errorf("%d descriptors before, %d after", before, after)
 	}
@@ -409,7 +410,7 @@ func TestFilesLargerThanTheBufferAreReadWhole(t *testing.T) {
 func TestStartTimeFollowsTheClockWithoutJitter(t *testing.T) {
 	r, c := treeReader(t, t.TempDir())
 	up := 1000 * time.Second
-	r.sinceBoot = func() (int64, error) { return int64(up), nil }
+	r.sinceBoot = func() (time.Duration, error) { return up, nil }
 	first := c.time.Unix() - 100
 	for _, test := range []struct {
 		name    string

@@ -1,4 +1,4 @@
-package process
+package procstat
 
 import (
 	"bytes"
@@ -14,6 +14,8 @@ func TestParsers(t *testing.T) {
 		return func(b []byte) (uint64, bool) { return field(b, key, unit) }
 	}
 	rss := func(b []byte) (uint64, bool) { return kilobytes(b, "VmRSS:") }
+	some := func(b []byte) (uint64, bool) { return pressure(b, "some") }
+	full := func(b []byte) (uint64, bool) { return pressure(b, "full") }
 	const bad = math.MaxUint64
 	for _, test := range []struct {
 		name  string
@@ -62,9 +64,11 @@ func TestParsers(t *testing.T) {
 		{"kB that overflow", rss, "VmRSS:\t18014398509481984 kB\n", bad},
 		{"kB alone", rss, "VmRSS:\t kB\n", bad},
 
-		{"pressure", pressure, "some avg10=0.01 avg60=0.18 avg300=0.51 total=4108771\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n", 4108771000},
-		{"pressure with the line for all tasks only", pressure, "full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n", bad},
-		{"pressure without a total", pressure, "some avg10=0.01 avg60=0.18 avg300=0.51\n", bad},
+		{"pressure", some, "some avg10=0.01 avg60=0.18 avg300=0.51 total=4108771\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n", 4108771000},
+		{"pressure of all tasks", full, "some avg10=0.01 avg60=0.18 avg300=0.51 total=4108771\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n", 7000},
+		{"pressure of all tasks from a kernel that does not tell", full, "some avg10=0.01 avg60=0.18 avg300=0.51 total=4108771\n", bad},
+		{"pressure with the line for all tasks only", some, "full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n", bad},
+		{"pressure without a total", some, "some avg10=0.01 avg60=0.18 avg300=0.51\n", bad},
 
 		{"a command with parentheses, blanks and numbers", startTicks, "42 (a) R 1 (b) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 90000 23 24\n", 90000},
 		{"a line without a command", startTicks, "42 S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 90000 23 24\n", bad},
@@ -171,7 +175,7 @@ func FuzzNumbers(f *testing.F) {
 		if v, ok := kilobytes(b, "key:"); ok && (v%1024 != 0 || !bytes.Contains(b, kB)) {
 			t.Errorf("kilobytes of %q: %d", text, v)
 		}
-		if v, ok := pressure(b); ok && (v%1000 != 0 || !bytes.Contains(b, total)) {
+		if v, ok := pressure(b, "some"); ok && (v%1000 != 0 || !bytes.Contains(b, total)) {
 			t.Errorf("pressure of %q: %d", text, v)
 		}
 		if v, ok := cpuMax(b); ok && v > noLimit {

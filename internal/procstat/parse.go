@@ -1,4 +1,4 @@
-package process
+package procstat
 
 import (
 	"bytes"
@@ -91,9 +91,10 @@ func kilobytes(b []byte, key string) (uint64, bool) {
 	return scaled(v[:len(v)-len(kB)], 1024)
 }
 
-// pressure returns the total of the "some" line in nanoseconds.
-func pressure(b []byte) (uint64, bool) {
-	v := valueOf(b, "some")
+// pressure returns the total of the line of a kind, "some" or "full", in
+// nanoseconds.
+func pressure(b []byte, kind string) (uint64, bool) {
+	v := valueOf(b, kind)
 	i := bytes.Index(v, total)
 	if i < 0 {
 		return 0, false
