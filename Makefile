@@ -31,9 +31,9 @@ export STATSD_JS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/runtimemetrics-statsd
 export DOCKER_HOME ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/runtimemetrics-docker
 
 # The packages that are linked into other people's services.
-PACKAGES := . ./collector ./process ./expvar
+PACKAGES := . ./collector ./process ./expvar ./leaks
 
-.PHONY: test check demo live alert bench pauses fleet idle fuzz soak deps lint unit cover releases cross modules interop vuln
+.PHONY: test check demo live alert bench pauses fleet idle fuzz soak deps lint unit cover releases leaks cross modules interop vuln
 
 # Not to be skipped, once deps has installed what it takes.
 test: export RUNTIMEMETRICS_E2E = required
@@ -41,7 +41,7 @@ test: deps check
 	$(MAKE) fuzz FUZZTIME=3s
 	$(MAKE) soak SOAK=1m
 
-check: lint unit cover releases cross modules interop vuln
+check: lint unit cover releases leaks cross modules interop vuln
 
 demo:
 	examples/graphite/up
@@ -105,6 +105,15 @@ releases:
 			GOTOOLCHAIN=$$release $(GO) test $(PACKAGES) || exit 1; \
 		else echo "SKIPPED: $$release cannot be had here"; fi; done
 
+# The releases that find leaked goroutines: a minute of load without any, and
+# with -race; before Go 1.27 an experiment.
+leaks:
+	@for release in go1.27.4 "go1.26.11 GOEXPERIMENT=goroutineleakprofile"; do \
+		if env GOTOOLCHAIN=$$release $(GO) version >/dev/null 2>&1; then \
+			echo "$$release test -race ./leaks"; \
+			env GOTOOLCHAIN=$$release RUNTIMEMETRICS_LEAKS_HEALTHY=1m $(GO) test -race -count=1 ./leaks || exit 1; \
+		else echo "SKIPPED: $$release cannot be had here"; fi; done
+
 # Go has no darwin/386.
 cross:
 	set -e; for target in linux/{amd64,arm64,386} darwin/{amd64,arm64} windows/{amd64,arm64,386} freebsd/amd64; do \
@@ -122,7 +131,7 @@ vuln:
 	@$(TOOL) govulncheck ./... || { [ $$? = 1 ] && echo "SKIPPED: the vulnerability database cannot be had here"; }
 
 fuzz:
-	set -e; for target in .:Fuzz{Address,Prefix,Pause,Tags,Pack} ./collector:FuzzPatterns ./process:Fuzz{Numbers,Places} tests:FuzzPackets; do \
+	set -e; for target in .:Fuzz{Address,Prefix,Pause,Tags,Pack} ./collector:FuzzPatterns ./process:Fuzz{Numbers,Places} ./leaks:FuzzStacks tests:FuzzPackets; do \
 		dir=. package=$${target%:*}; [ $$package != tests ] || dir=tests package=./packets; \
 		(cd $$dir && $(GO) test -run='^$$' -fuzz="^$${target#*:}$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=10x $$package); done
 

@@ -14,7 +14,8 @@ import (
 
 	"github.com/runtimemetrics/runtimemetrics/collector"
 	"github.com/runtimemetrics/runtimemetrics/internal/defaults"
-	"github.com/runtimemetrics/runtimemetrics/process/catalogue"
+	leaks "github.com/runtimemetrics/runtimemetrics/leaks/catalogue"
+	process "github.com/runtimemetrics/runtimemetrics/process/catalogue"
 )
 
 func main() {
@@ -67,7 +68,8 @@ func replace(text, mark, list string) string {
 func lists() map[string]string {
 	return map[string]string{
 		"gauges":  gaugeTable(collector.Gauges()),
-		"process": gaugeTable(catalogue.Gauges()),
+		"process": gaugeTable(process.Gauges()),
+		"leaks":   gaugeTable(leaks.Gauges()),
 		"runtime": defaultTable(),
 		"numbers": numbers(),
 	}
@@ -124,7 +126,7 @@ func numbers() string {
 		{"by default", base},
 		{"`--metric-runtime=default`", base + curated + others},
 		{"`--metric-runtime=all`", base + all + others},
-		{"`all` and package process, in a container", base + all + others + len(catalogue.Gauges())},
+		{"`all` and package process, in a container", base + all + others + len(process.Gauges())},
 	} {
 		fmt.Fprintf(&b, "| %s | %d | %.0f MB |\n", row.name, row.n, float64(row.n)*file/1e6)
 	}

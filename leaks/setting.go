@@ -1,0 +1,31 @@
+package leaks
+
+import (
+	"errors"
+	"strconv"
+	"time"
+)
+
+const minInterval = time.Second
+
+// parseInterval reads the setting: whole seconds or a duration, of a second at
+// least; 0 if there shall be no checks.
+func parseInterval(text string) (time.Duration, error) {
+	switch text {
+	case "", "0", "off", "false", "no":
+		return 0, nil
+	}
+	d, err := time.ParseDuration(text)
+	if n, numberErr := strconv.ParseInt(text, 10, 64); numberErr == nil {
+		if d, err = time.Duration(n)*time.Second, nil; n > int64(maxInterval/time.Second) {
+			d = maxInterval + 1
+		}
+	}
+	if err != nil || d < minInterval || d > maxInterval {
+		return 0, errors.New("must be off, whole seconds or a duration such as 10m, at least 1s")
+	}
+	return d, nil
+}
+
+// maxInterval is ten years: nobody means more.
+const maxInterval = 10 * 365 * 24 * time.Hour
