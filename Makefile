@@ -74,8 +74,7 @@ deps:
 	examples/containers/install
 	examples/prometheus/up --install
 	studies/gc-pauses/run --install
-	command -v chromium >/dev/null || { $(if $(filter-out 0,$(shell id -u)),sudo) apt-get update && \
-		$(if $(filter-out 0,$(shell id -u)),sudo) apt-get install -y --no-install-recommends chromium; }
+	examples/internal/install chromium=chromium
 
 lint:
 	@echo gofmt -s; test -z "$$(gofmt -s -l $$(git ls-files '*.go') | tee /dev/stderr)"

@@ -206,85 +206,34 @@ func TestGraphite(t *testing.T) {
 
 // stack is StatsD, carbon and graphite-web, started by the script up.
 type stack struct {
-	work   string
-	env    []string
+	*stacktest.Stack
 	statsd string // host:port
 	web    string // http://host:port
 }
 
 func startStack(t *testing.T) *stack {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("starts StatsD and Graphite; not with -short")
-	}
-	s := &stack{work: t.TempDir()}
-	stacktest.TakeDown(t, s.work, func() ([]byte, error) { return s.command("./down", "--purge").CombinedOutput() })
-
-	// Free ports are free only until somebody else takes them.
-	for attempt := 1; ; attempt++ {
-		s.choosePorts(t)
-		out, err := s.command("./up", "--stack", "--no-install").CombinedOutput()
-		if err == nil {
-			return s
-		}
-		var exit *exec.ExitError
-		if errors.As(err, &exit) && exit.ExitCode() == 3 {
-			if os.Getenv("RUNTIMEMETRICS_E2E") == "required" {
-				t.Fatalf("%s", out)
-			}
-			t.Skipf("the end-to-end test needs what 'make test' installs: %s", out)
-		}
-		inUse := bytes.Contains(out, []byte("in use")) || bytes.Contains(out, []byte("EADDRINUSE"))
-		if !inUse || attempt == 3 {
-			t.Fatalf("up: %v\n%s", err, out)
-		}
-	}
-}
-
-func (s *stack) choosePorts(t *testing.T) {
-	t.Helper()
-	s.env = slices.DeleteFunc(os.Environ(), func(v string) bool {
-		return strings.HasPrefix(v, "RUNTIMEMETRICS_")
-	})
-	s.env = append(s.env, "RUNTIMEMETRICS_GRAPHITE_DIR="+s.work)
-	// Held all at once, so that none is given twice.
-	for _, name := range []string{"STATSD_MGMT_PORT", "CARBON_PORT", "CARBON_QUERY_PORT", "GRAPHITE_PORT"} {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		s.env = append(s.env, fmt.Sprintf("%s=%d", name, l.Addr().(*net.TCPAddr).Port))
-		if name == "GRAPHITE_PORT" {
-			s.web = "http://" + l.Addr().String()
-		}
-	}
-	c, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	s.statsd = c.LocalAddr().String()
-	s.env = append(s.env, fmt.Sprintf("STATSD_PORT=%d", c.LocalAddr().(*net.UDPAddr).Port))
+	s := stacktest.Up(t, ".", "--stack")
+	return &stack{s, s.Address("STATSD_PORT"), "http://" + s.Address("GRAPHITE_PORT")}
 }
 
 func (s *stack) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
-	cmd.Env = s.env
+	cmd.Env = s.Env
 	return cmd
 }
 
 // up starts what is missing of the stack.
 func (s *stack) up(t *testing.T) {
 	t.Helper()
-	if out, err := s.command("./up", "--stack", "--no-install").CombinedOutput(); err != nil {
+	if out, err := s.Script("up", "--stack", "--no-install").CombinedOutput(); err != nil {
 		t.Fatalf("up: %v\n%s", err, out)
 	}
 }
 
 func (s *stack) killStatsD(t *testing.T) {
 	t.Helper()
-	recorded, err := os.ReadFile(filepath.Join(s.work, "run", "statsd.pid"))
+	recorded, err := os.ReadFile(filepath.Join(s.Work, "run", "statsd.pid"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -492,7 +441,7 @@ func (s *stack) checkRollup(t *testing.T) {
 	}
 	s.eventually(t, "the roll-up is right", 30*time.Second, func() error {
 		for name, rollup := range want {
-			file := filepath.Join(s.work, "storage/whisper/stats/gauges",
+			file := filepath.Join(s.Work, "storage/whisper/stats/gauges",
 				strings.ReplaceAll(servicePrefix+"."+name, ".", "/")+".wsp")
 			head, err := os.ReadFile(file)
 			if err != nil {

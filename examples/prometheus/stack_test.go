@@ -5,7 +5,6 @@ package prometheus_test
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -41,14 +40,11 @@ func TestConfiguration(t *testing.T) {
 // TestLeak sees the alert on a service that leaks goroutines arrive at the
 // webhook, and none on the service beside it, which does not.
 func TestLeak(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts Prometheus and Alertmanager; not with -short")
-	}
-	s := upWithLeak(t)
+	s := stack{stacktest.Up(t, ".", "--leak")}
 
 	var began, arrived time.Time
 	poll(t, patience, func() (err error) {
-		log, err := os.ReadFile(filepath.Join(s.work, "log", "leaky.log"))
+		log, err := os.ReadFile(filepath.Join(s.Work, "log", "leaky.log"))
 		if err != nil {
 			return err
 		}
@@ -119,51 +115,9 @@ func missing(t *testing.T, what string) {
 }
 
 // stack is what the script up has started.
-type stack struct {
-	work  string
-	env   []string
-	ports map[string]int
-}
+type stack struct{ *stacktest.Stack }
 
-// upWithLeak runs up --leak on free ports, and down at the end.
-func upWithLeak(t *testing.T) *stack {
-	t.Helper()
-	s := &stack{work: t.TempDir()}
-	stacktest.TakeDown(t, s.work, func() ([]byte, error) { return s.command("./down", "--purge").CombinedOutput() })
-
-	// Free ports are free only until somebody else takes them.
-	for attempt := 1; ; attempt++ {
-		s.env, s.ports = append(environment(), "RUNTIMEMETRICS_PROMETHEUS_DIR="+s.work), map[string]int{}
-		names := []string{"EXPORTER_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT", "WEBHOOK_PORT", "SERVICE_PORT", "LEAKY_PORT"}
-		for i, port := range freePorts(t, "tcp", len(names)) {
-			s.ports[names[i]] = port
-		}
-		s.ports["EXPORTER_STATSD_PORT"] = freePorts(t, "udp", 1)[0]
-		for name, port := range s.ports {
-			s.env = append(s.env, name+"="+strconv.Itoa(port))
-		}
-		out, err := s.command("./up", "--leak", "--no-install").CombinedOutput()
-		if err == nil {
-			t.Logf("%s", out)
-			return s
-		}
-		var exit *exec.ExitError
-		if errors.As(err, &exit) && exit.ExitCode() == 3 {
-			missing(t, strings.TrimSpace(string(out)))
-		}
-		if !bytes.Contains(out, []byte("in use")) || attempt == 3 {
-			t.Fatalf("up: %v\n%s", err, out)
-		}
-	}
-}
-
-func (s *stack) command(name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(name, args...)
-	cmd.Env = s.env
-	return cmd
-}
-
-func (s *stack) url(port string) string { return fmt.Sprintf("http://127.0.0.1:%d", s.ports[port]) }
+func (s stack) url(port string) string { return "http://" + s.Address(port) }
 
 // message is one of those that Alertmanager delivered.
 type message struct {
@@ -174,7 +128,7 @@ type message struct {
 	}
 }
 
-func (s *stack) delivered() ([]message, error) {
+func (s stack) delivered() ([]message, error) {
 	text, err := get(s.url("WEBHOOK_PORT"))
 	if err != nil {
 		return nil, err
@@ -194,7 +148,7 @@ func (s *stack) delivered() ([]message, error) {
 }
 
 // query returns the values that Prometheus has for an expression, in order.
-func (s *stack) query(t *testing.T, expression string) []float64 {
+func (s stack) query(t *testing.T, expression string) []float64 {
 	t.Helper()
 	text, err := get(s.url("PROMETHEUS_PORT") + "/api/v1/query?query=" + url.QueryEscape(expression))
 	if err != nil {

@@ -3,12 +3,8 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -172,79 +168,10 @@ func measure(t *testing.T, c *cluster, f fault) *loss {
 // start has up start a cluster on free ports, in a directory of its own.
 func start(t *testing.T) *cluster {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("starts a cluster; not with -short")
-	}
-	work := t.TempDir()
-	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "RUNTIMEMETRICS_") })
-	env = append(env, "RUNTIMEMETRICS_CLUSTER_DIR="+work)
-	script := func(name string, args ...string) ([]byte, error) {
-		cmd := exec.Command("../"+name, args...)
-		cmd.Env = env
-		return cmd.CombinedOutput()
-	}
-	stacktest.TakeDown(t, work, func() ([]byte, error) { return script("down", "--purge") })
-
-	// Free ports are free only until somebody else takes them.
-	plain := env
-	for attempt := 1; ; attempt++ {
-		env = append(slices.Clone(plain), freePorts(t)...)
-		out, err := script("up", "--no-install")
-		if err == nil {
-			break
-		}
-		var exit *exec.ExitError
-		if errors.As(err, &exit) && exit.ExitCode() == 3 {
-			if os.Getenv("RUNTIMEMETRICS_E2E") == "required" {
-				t.Fatalf("%s", out)
-			}
-			t.Skipf("the end-to-end test needs what 'make test' installs: %s", out)
-		}
-		if text := string(out); attempt == 3 || !strings.Contains(text, "in use") && !strings.Contains(text, "EADDRINUSE") {
-			t.Fatalf("up: %v\n%s", err, out)
-		}
-	}
-	c, err := open(work, env)
+	s := stacktest.Up(t, "..")
+	c, err := open(s.Work, s.Env)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
-}
-
-// freePorts asks up for its ports and has the kernel choose them, all held at
-// once, so that none is given twice.
-func freePorts(t *testing.T) (env []string) {
-	t.Helper()
-	usage, err := exec.Command("../up", "--help").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for lines := bufio.NewScanner(strings.NewReader(string(usage))); lines.Scan(); {
-		name, rest, ok := strings.Cut(strings.TrimSpace(lines.Text()), "_PORT=")
-		if !ok {
-			continue
-		}
-		var addr net.Addr
-		if strings.HasSuffix(rest, "(udp)") {
-			conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			addr = conn.LocalAddr()
-		} else {
-			l, err := net.Listen("tcp4", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer l.Close()
-			addr = l.Addr()
-		}
-		_, port, _ := net.SplitHostPort(addr.String())
-		env = append(env, name+"_PORT="+port)
-	}
-	if len(env) == 0 {
-		t.Fatalf("up names no ports:\n%s", usage)
-	}
-	return env
 }

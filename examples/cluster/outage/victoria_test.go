@@ -38,9 +38,8 @@ func TestVictoriaMetrics(t *testing.T) {
 	}
 
 	port := map[string]string{}
-	for _, one := range freePorts(t) {
-		name, value, _ := strings.Cut(one, "=")
-		port[name] = value
+	for _, name := range []string{"STATSD_A_PORT", "STATSD_A_MGMT_PORT", "RELAY_PORT", "GRAPHITE_PORT"} {
+		port[name] = freePort(t)
 	}
 	dir := t.TempDir()
 	template, err := os.ReadFile("../conf/statsd.js")
@@ -131,4 +130,23 @@ func run(t *testing.T, name string, args ...string) {
 			t.Logf("%s:\n%s", name, &log)
 		}
 	})
+}
+
+// freePort returns a port of loopback that nobody has, by TCP or by UDP.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for {
+		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		c, err := net.ListenPacket("udp4", l.Addr().String())
+		if err != nil {
+			continue
+		}
+		c.Close()
+		_, port, _ := net.SplitHostPort(l.Addr().String())
+		return port
+	}
 }

@@ -4,7 +4,6 @@ package rules_test
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -200,73 +198,19 @@ type graphite struct {
 
 func startGraphite(t *testing.T) graphite {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("starts Graphite; not with -short")
-	}
 	root := t.TempDir()
 	scripts := filepath.Join(root, "examples", "graphite")
-	if err := os.CopyFS(scripts, os.DirFS("../../graphite")); err != nil {
-		t.Fatal(err)
-	}
-	dashboards, err := filepath.Abs("../../../dashboards")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(dashboards, filepath.Join(root, "dashboards")); err != nil {
+	if err := errors.Join(os.CopyFS(scripts, os.DirFS("../../graphite")),
+		os.CopyFS(filepath.Join(root, "examples", "internal"), os.DirFS("../../internal")),
+		os.CopyFS(filepath.Join(root, "dashboards"), os.DirFS("../../../dashboards"))); err != nil {
 		t.Fatal(err)
 	}
 	schemas := filepath.Join(scripts, "conf", "storage-schemas.conf")
 	if err := os.WriteFile(schemas, []byte("[default]\npattern = .*\nretentions = 10s:2d\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-
-	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "RUNTIMEMETRICS_") })
-	work := filepath.Join(root, "work")
-	env = append(env, "RUNTIMEMETRICS_GRAPHITE_DIR="+work)
-	run := func(name string, args ...string) ([]byte, error) {
-		cmd := exec.Command(filepath.Join(scripts, name), args...)
-		cmd.Env = env
-		return cmd.CombinedOutput()
-	}
-	stacktest.TakeDown(t, work, func() ([]byte, error) { return run("down", "--purge") })
-	// Free ports are free only until somebody else takes them.
-	fixed := len(env)
-	for attempt := 1; ; attempt++ {
-		g, ports := choosePorts(t)
-		env = append(env[:fixed:fixed], ports...)
-		out, err := run("up", "--stack", "--no-install")
-		if err == nil {
-			return g
-		}
-		var exit *exec.ExitError
-		if errors.As(err, &exit) && exit.ExitCode() == 3 {
-			missing(t, strings.TrimSpace(string(out)))
-		}
-		if attempt == 3 || !bytes.Contains(out, []byte("in use")) && !bytes.Contains(out, []byte("EADDRINUSE")) {
-			t.Fatalf("up: %v\n%s", err, out)
-		}
-	}
-}
-
-func choosePorts(t *testing.T) (g graphite, env []string) {
-	t.Helper()
-	// Held all at once, so that none is given twice.
-	for _, name := range []string{"STATSD_PORT", "STATSD_MGMT_PORT", "CARBON_PORT", "CARBON_QUERY_PORT", "GRAPHITE_PORT"} {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		env = append(env, name+"="+port)
-		switch name {
-		case "CARBON_PORT":
-			g.carbon = l.Addr().String()
-		case "GRAPHITE_PORT":
-			g.web = "http://" + l.Addr().String()
-		}
-	}
-	return g, env
+	s := stacktest.Up(t, scripts, "--stack")
+	return graphite{s.Address("CARBON_PORT"), "http://" + s.Address("GRAPHITE_PORT")}
 }
 
 // feed sends all that the scenarios say, a point every 10 s, up to end.
