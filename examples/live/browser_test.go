@@ -389,7 +389,8 @@ func TestValuesAreWrittenForPeople(t *testing.T) {
 func TestAnHourIsDrawn(t *testing.T) {
 	b := openBrowser(t)
 	s := newStore()
-	now := time.Now()
+	c := newClock()
+	now := c.now()
 	for i := 3600; i >= 0; i-- {
 		d := datagram{}
 		for n, g := range collector.Gauges() {
@@ -402,9 +403,9 @@ func TestAnHourIsDrawn(t *testing.T) {
 		if i > 1500 && i < 1800 {
 			continue // a gap
 		}
-		s.add(now.Add(-time.Duration(i)*time.Second), sender, d)
+		s.add(now.plus(-1000*int64(i)), sender, d)
 	}
-	server := httptest.NewServer(web(s, sender, ""))
+	server := httptest.NewServer(web(s, c, sender, "", ""))
 	defer server.Close()
 	b.do(chromedp.Navigate(server.URL + "/#window=60"))
 	b.sees(curveOf("goroutines") + `?.split("M").length === 3`)

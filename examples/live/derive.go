@@ -29,11 +29,11 @@ const (
 	rateAtLeast = 5 * time.Second
 )
 
-// derive returns the curve for the frames from number from on. times are in
-// Unix milliseconds, values are NaN where there is none; so is the result.
-// Points further apart than gap milliseconds have nothing to do with each
-// other.
-func derive(how derivation, times []int64, values []float64, from int, gap int64) []float64 {
+// derive returns the curve for the frames from number from on. times and walls
+// are in milliseconds, by the two clocks; values are NaN where there is none, and
+// so is the result. Points further apart than gap milliseconds have nothing to do
+// with each other.
+func derive(how derivation, times, walls []int64, values []float64, from int, gap int64) []float64 {
 	out := make([]float64, len(values)-from)
 	switch how {
 	case level:
@@ -58,7 +58,7 @@ func derive(how derivation, times []int64, values []float64, from int, gap int64
 			// 0 means never.
 			if v := values[from+i]; v > 0 {
 				// The sender's clock may be ahead of ours.
-				out[i] = max(0, float64(times[from+i])-v/perMilli) * 1e6
+				out[i] = max(0, float64(walls[from+i])-v/perMilli) * 1e6
 			}
 		}
 	case perMinute:

@@ -8,6 +8,7 @@ require (
 	github.com/prometheus/client_golang v1.24.1
 	github.com/prometheus/statsd_exporter v0.31.0
 	github.com/runtimemetrics/runtimemetrics v0.0.0
+	golang.org/x/net v0.57.0
 )
 
 require (

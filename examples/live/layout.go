@@ -77,14 +77,23 @@ var chartedSections = []section{
 				newCurve("proc.cpu.user.ns", share, "user"),
 				newCurve("proc.cpu.sys.ns", share, "kernel"),
 				dashed(newCurve("cgroup.cpu.quota_millicores", thousandths, "quota"))}}}},
-		{"memory", "Memory and its limits", "Above the limit, the kernel kills. The working set counts.", true, []view{
+		{"memory", "Memory", "Of this process. What is anonymous, only swap could take.", true, []view{
 			{"", "bytes", []curve{
 				newCurve("proc.rss.bytes", level, "resident"),
+				newCurve("proc.rss.anon.bytes", level, "anonymous"),
+				newCurve("proc.rss.file.bytes", level, "files"),
+				newCurve("proc.swap.bytes", level, "swapped out"),
+				dashed(newCurve("proc.rss.bytes.upper", level, "peak")),
+				dashed(newCurve("runtime.gc.gomemlimit.bytes", limit, "GOMEMLIMIT"))}}}},
+		{"container", "Container's memory", "All processes in it. At the limit, the kernel kills.", true, []view{
+			{"", "bytes", []curve{
 				newCurve("cgroup.memory.working_set.bytes", level, "working set"),
 				newCurve("cgroup.memory.usage.bytes", level, "with cache"),
-				dashed(newCurve("proc.rss.bytes.upper", level, "peak")),
-				dashed(newCurve("cgroup.memory.limit.bytes", limit, "limit")),
-				dashed(newCurve("runtime.gc.gomemlimit.bytes", limit, "GOMEMLIMIT"))}}}},
+				dashed(newCurve("cgroup.memory.limit.bytes", limit, "limit"))}}}},
+		{"tightest", "Tightest memory limit", "Of the container or what it is in: all of that fill it.", true, []view{
+			{"", "bytes", []curve{
+				newCurve("cgroup.memory.tightest.used.bytes", limit, "used"),
+				dashed(newCurve("cgroup.memory.tightest.limit.bytes", limit, "limit"))}}}},
 		{"throttling", "Throttling", "Periods in which the CPU quota ran out, of those it was under.", true, []view{
 			{"", "/s", []curve{
 				newCurve("cgroup.cpu.throttled_periods", perSecond, "throttled"),
@@ -242,10 +251,8 @@ func describe(name string) further {
 // furtherSections groups gauges that the page knows nothing of but their names,
 // by the first part into sections.
 func furtherSections(gauges []string) []section {
-	type key struct {
-		section, topic, unit string
-		cumulative           bool
-	}
+	// What shares a chart can be looked at in the same ways.
+	type key struct{ section, topic, ways string }
 	slices.Sort(gauges)
 	var sections []section
 	charts := make(map[key]int) // index into the section's charts
@@ -257,18 +264,22 @@ func furtherSections(gauges []string) []section {
 			sections = append(sections, section{Title: f.section})
 		}
 		s := &sections[i]
-		k := key{f.section, f.topic, f.unit, f.cumulative}
+		views := furtherViews(f)
+		k := key{section: f.section, topic: f.topic}
+		for _, v := range views {
+			k.ways += v.Label + "=" + v.Unit + ";"
+		}
 		at, ok := charts[k]
 		if !ok || len(s.Charts[at].Views[0].Curves) == maxCurves {
 			at = len(s.Charts)
 			charts[k] = at
 			title, _, _ := strings.Cut(g, "{")
-			s.Charts = append(s.Charts, chart{ID: g, Title: title, Help: furtherHelp(title), Views: furtherViews(f)})
+			s.Charts = append(s.Charts, chart{ID: g, Title: title, Help: furtherHelp(title), Views: views})
 			continue
 		}
 		c := &s.Charts[at]
 		c.Title = f.topic
-		for v, more := range furtherViews(f) {
+		for v, more := range views {
 			c.Views[v].Curves = append(c.Views[v].Curves, more.Curves...)
 		}
 	}
@@ -304,16 +315,23 @@ func furtherHelp(gauge string) string {
 
 // helps are for the gauges of the library that are not charted above.
 var helps = map[string]string{
-	"proc.fds_limit":          "With this number of files open, open and accept fail.",
-	"proc.faults.major":       "Page faults that waited for a disk: memory is short.",
-	"proc.start_time.seconds": "How long ago the process was started.",
-	"proc.uptime.seconds":     "How long ago the process was started.",
-	"cgroup.memory.oom_kills": "Processes of the container that were killed for want of memory.",
-	"cgroup.cpu.throttled.ns": "For how long the quota stood in the way, added up over CPUs.",
-	"cgroup.pids":             "Threads of all processes in the container.",
-	"cgroup.pids_limit":       "With this number of threads, no other one can start.",
-	"runtimemetrics.ticks":    "Ticks of the library. While the process is alive, this moves.",
-	"runtimemetrics.lost":     "Ticks of which the server got nothing, so far as the system tells.",
+	"proc.fds_limit":             "With this number of files open, open and accept fail.",
+	"proc.faults.major":          "Page faults that waited for a disk: memory is short.",
+	"proc.start_time.seconds":    "How long ago the process was started.",
+	"proc.uptime.seconds":        "How long ago the process was started.",
+	"cgroup.memory.oom_kills":    "Processes of the container that were killed for want of memory.",
+	"cgroup.memory.high.bytes":   "Above this the kernel slows each allocation down.",
+	"cgroup.memory.high_events":  "How often that happened.",
+	"cgroup.memory.swap.bytes":   "Memory of the container that was swapped out.",
+	"cgroup.pids.tightest.used":  "Threads of the level that has the fewest left.",
+	"cgroup.pids.tightest.limit": "The limit of that level.",
+	"leaks.checks":               "Checks for goroutines that nobody can wake any more.",
+	"leaks.check.ns":             "How long the last check for leaked goroutines took.",
+	"cgroup.cpu.throttled.ns":    "For how long the quota stood in the way, added up over CPUs.",
+	"cgroup.pids":                "Threads of all processes in the container.",
+	"cgroup.pids_limit":          "With this number of threads, no other one can start.",
+	"runtimemetrics.ticks":       "Ticks of the library. While the process is alive, this moves.",
+	"runtimemetrics.lost":        "Ticks of which the server got nothing, so far as the system tells.",
 }
 
 // runtimeHelps are the first sentences of what Go says of its metrics, by the
@@ -340,6 +358,8 @@ var cumulative = func() map[string]bool {
 		"cgroup.memory.oom_kills": true, "cgroup.cpu.throttled.ns": true,
 		"cgroup.cpu.periods": true, "cgroup.cpu.throttled_periods": true,
 		"cgroup.pressure.cpu.some.ns": true, "cgroup.pressure.memory.some.ns": true, "cgroup.pressure.io.some.ns": true,
+		"cgroup.pressure.cpu.full.ns": true, "cgroup.pressure.memory.full.ns": true, "cgroup.pressure.io.full.ns": true,
+		"cgroup.memory.high_events": true, "leaks.checks": true,
 		"runtimemetrics.ticks": true, "runtimemetrics.lost": true,
 	}
 	// The library derives these names from those of package runtime/metrics.

@@ -107,6 +107,34 @@ shop / shop.carts () carts {room:a}=shop.carts{room:a}| carts {room:b}=shop.cart
 `)
 }
 
+// TestAnyNamesCanStandTogether has names which share a chart by their topic and
+// unit, but cannot be looked at in the same ways.
+func TestAnyNamesCanStandTogether(t *testing.T) {
+	want(t, outline(layout(strings.Fields("a.b.start_time.seconds a.b.wait.ns"))), `a / a.b.start_time.seconds (ns) start_time=a.b.start_time.seconds|age of s
+a / a.b.wait.ns (ns) wait=a.b.wait.ns|
+`)
+	ends := []string{"x", "bytes", "ns", "seconds", "start_time.seconds", "events", "over_10ms", "x.bytes", "y.ns", "start_time.seconds.p99", "z.seconds", "ns.upper", "x{k:v}", "start_time.seconds{k:v}"}
+	var names []string
+	for _, a := range ends {
+		for _, b := range []string{"", "a.", "a.b.", "a.b.c."} {
+			names = append(names, b+a)
+		}
+	}
+	for _, first := range names {
+		for _, second := range names {
+			for _, s := range layout([]string{first, second}) {
+				for _, c := range s.Charts {
+					for _, v := range c.Views {
+						if len(v.Curves) != len(c.Views[0].Curves) {
+							t.Fatalf("%s and %s: %s has views of other curves", first, second, c.Title)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestHelpOfFurtherGauges(t *testing.T) {
 	const unknown = "Sent by the service itself."
 	for gauge, known := range map[string]bool{

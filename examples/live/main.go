@@ -21,9 +21,12 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/net/netutil"
 
 	"github.com/runtimemetrics/runtimemetrics"
 )
@@ -37,8 +40,10 @@ const (
 // config is what the flags say.
 type config struct {
 	listen, statsd           string
-	listenGiven, statsdGiven bool // an address that was asked for is used, or it is an error
+	listenGiven, statsdGiven bool   // an address that was asked for is used, or it is an error
+	hosts                    string // that the page answers to, beside its addresses
 	sample                   bool
+	leak                     bool                  // the sample service leaks
 	elsewhere                bool                  // the sample service pushes where its flag --statsd says
 	publish                  runtimemetrics.Config // of the sample service
 }
@@ -47,6 +52,8 @@ func main() {
 	var cfg config
 	flag.StringVar(&cfg.listen, "listen", defaultListen, "`address` to serve the page on")
 	flag.StringVar(&cfg.statsd, "statsd-listen", defaultStatsD, "UDP `address` to receive gauges on")
+	flag.StringVar(&cfg.hosts, "host", "", "`names` that the page answers to, separated by commas, besides any IP address, localhost and the machine's name")
+	flag.BoolVar(&cfg.leak, "leak", false, "let the sample service leak goroutines")
 	flag.BoolVar(&cfg.sample, "sample", true, "run the sample service; the library's flags, such as --pause, are its own")
 
 	// A service needs no more than the import and flag.Parse. This one is to
@@ -72,6 +79,9 @@ func main() {
 		cfg.publish.Runtime = []string{"default"}
 	}
 
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	log.SetFlags(0)
@@ -97,12 +107,12 @@ func run(ctx context.Context, cfg config, out io.Writer) error {
 	statsd := reachable(conn.LocalAddr())
 	url := "http://" + reachable(listener.Addr()).String()
 
-	s := newStore()
-	server := &http.Server{Handler: web(s, statsd, samplePrefix), ReadHeaderTimeout: 10 * time.Second}
+	s, c := newStore(), newClock()
+	server := httpServer(web(s, c, statsd, samplePrefix, cfg.hosts))
 	served := make(chan error, 1)
 	var done sync.WaitGroup
-	done.Go(func() { receive(conn, s) })
-	done.Go(func() { served <- server.Serve(listener) })
+	done.Go(func() { receive(conn, s, c) })
+	done.Go(func() { served <- server.Serve(netutil.LimitListener(listener, maxConnections)) })
 
 	fmt.Fprintf(out, "Open      %s%s\n", url, pageNote)
 	fmt.Fprintf(out, "StatsD    udp %s%s\n\n", statsd, note)
@@ -119,7 +129,7 @@ func run(ctx context.Context, cfg config, out io.Writer) error {
 			cancel()
 		}
 		defer runtimemetrics.Stop()
-		done.Go(func() { new(shop).run(ctx) })
+		done.Go(func() { newShop(cfg.leak).run(ctx) })
 	}
 
 	select {
@@ -179,3 +189,7 @@ func reachable(a net.Addr) netip.AddrPort {
 	}
 	return netip.AddrPortFrom(addr, ap.Port())
 }
+
+// memoryLimit is where garbage collections become frequent, so that what is let go
+// of does not double what is kept. A GOMEMLIMIT that is set counts instead.
+const memoryLimit = 320 << 20

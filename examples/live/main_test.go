@@ -175,7 +175,7 @@ func TestThePageLoadsNothingFromElsewhere(t *testing.T) {
 		text, _ := io.ReadAll(resp.Body)
 		resp.Body.Close()
 		want(t, resp.StatusCode, 200)
-		want(t, resp.Header.Get("Content-Security-Policy"), "default-src 'self'")
+		want(t, resp.Header.Get("Content-Security-Policy"), "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 		for _, word := range []string{"https://", "//cdn", "@import", "url(h"} {
 			if strings.Contains(string(text), word) {
 				t.Errorf("%s mentions %s", path, word)

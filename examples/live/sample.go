@@ -19,10 +19,15 @@ import (
 type shop struct {
 	inFlight atomic.Int64
 
+	leaks bool
+
 	mu    sync.Mutex
 	cache map[int][]byte
 	bytes int64
 }
+
+// newShop returns a shop, which may leak.
+func newShop(leaks bool) *shop { return &shop{leaks: leaks, cache: make(map[int][]byte)} }
 
 const (
 	// Requests come in waves.
@@ -51,7 +56,6 @@ const pageSize = 250 << 10
 
 // run answers requests until ctx ends, then waits for those under way.
 func (s *shop) run(ctx context.Context) {
-	s.cache = make(map[int][]byte)
 	defer runtimemetrics.Register(s.gauges)()
 
 	var requests sync.WaitGroup
@@ -95,6 +99,9 @@ func (s *shop) answer(ctx context.Context) {
 	page := bytes.NewBuffer(make([]byte, 0, 1+rand.IntN(pageSize)))
 	page.Write(text)
 
+	if s.leaks && rand.IntN(leakOneIn) == 0 {
+		s.ask()
+	}
 	select {
 	case <-ctx.Done():
 		return
@@ -109,6 +116,16 @@ func (s *shop) answer(ctx context.Context) {
 	}
 	s.cache[orders[0].ID] = bytes.Clone(page.Bytes())
 	s.bytes += int64(page.Len())
+}
+
+// leakOneIn requests leaks a goroutine, if any does: some ten a second.
+const leakOneIn = 7
+
+// ask asks a backend, and does not wait for its answer. The mistake is the one
+// that leaks most in Go: nobody receives what the goroutine sends.
+func (s *shop) ask() {
+	answer := make(chan string)
+	go func() { answer <- "42" }()
 }
 
 // gauges is called at each tick of the library.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/statsd_exporter/pkg/event"
@@ -36,7 +37,8 @@ type badLine struct {
 // datagram is what one datagram held.
 type datagram struct {
 	samples []sample
-	bad     []badLine
+	bad     int
+	lastBad badLine
 	ignored int // counters, timers and the like: this page shows gauges
 }
 
@@ -68,6 +70,9 @@ func newParser() *parser {
 // somebody says so.
 var sampling = regexp.MustCompile(`\|@[^|:]*`)
 
+// maxLine is more than a line can have that is good.
+const maxLine = maxName + maxTags + 200
+
 // parse reads the lines of a datagram. The samples share its memory.
 func (p *parser) parse(text string) datagram {
 	var d datagram
@@ -76,31 +81,56 @@ func (p *parser) parse(text string) datagram {
 		if l == "" {
 			continue
 		}
-		if strings.Contains(l, "|@") {
-			l = sampling.ReplaceAllString(l, "")
+		why := ""
+		if len(l) > maxLine {
+			why = fmt.Sprintf("the line is longer than %d bytes", maxLine)
+		} else {
+			why = p.parseLine(l, &d)
 		}
-		p.problems.last = ""
-		for _, e := range p.line.LineToEvents(l, p.errors, p.count, p.count, p.count, p.logger) {
-			gauge, ok := e.(*event.GaugeEvent)
-			switch {
-			case !ok:
-				d.ignored++
-			case math.IsNaN(gauge.GValue) || math.IsInf(gauge.GValue, 0):
-				p.problems.last = "the value is not a finite number"
-			case len(gauge.GMetricName) > maxName:
-				p.problems.last = fmt.Sprintf("the name is longer than %d bytes", maxName)
-			default:
-				// Graphite's way to write tags is the one that the parser
-				// leaves in the name.
-				name, graphite, _ := strings.Cut(gauge.GMetricName, ";")
-				d.samples = append(d.samples, sample{name, joinTags(gauge.GLabels, graphite), gauge.GValue, gauge.GRelative})
-			}
-		}
-		if p.problems.last != "" {
-			d.bad = append(d.bad, badLine{Line: shorten(l), Why: p.problems.last})
+		if why != "" {
+			d.bad++
+			d.lastBad = badLine{Line: shorten(l), Why: shorten(why)}
 		}
 	}
 	return d
+}
+
+// parseLine adds what a line holds to d. It returns what is wrong with the line,
+// or with a part of it.
+func (p *parser) parseLine(l string, d *datagram) (why string) {
+	if strings.Contains(l, "|@") {
+		l = sampling.ReplaceAllString(l, "")
+	}
+	p.problems.last = ""
+	for _, e := range p.line.LineToEvents(l, p.errors, p.count, p.count, p.count, p.logger) {
+		gauge, ok := e.(*event.GaugeEvent)
+		if !ok {
+			d.ignored++
+			continue
+		}
+		// Graphite's way to write tags is the one that the parser leaves in the
+		// name.
+		name, graphite, _ := strings.Cut(gauge.GMetricName, ";")
+		tags := joinTags(gauge.GLabels, graphite)
+		switch {
+		case math.IsNaN(gauge.GValue) || math.IsInf(gauge.GValue, 0):
+			p.problems.last = "the value is not a finite number"
+		case len(name) > maxName:
+			p.problems.last = fmt.Sprintf("the name is longer than %d bytes", maxName)
+		case len(tags) > maxTags:
+			p.problems.last = fmt.Sprintf("the tags are longer than %d bytes", maxTags)
+		case !printable(name) || !printable(tags):
+			p.problems.last = "a character that cannot be printed"
+		default:
+			d.samples = append(d.samples, sample{name, tags, gauge.GValue, gauge.GRelative})
+		}
+	}
+	return p.problems.last
+}
+
+// printable tells whether a text shows what is in it.
+func printable(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
 }
 
 // joinTags returns tags in the one form in which they are kept and shown.
@@ -156,7 +186,7 @@ func (p *problems) WithGroup(string) slog.Handler      { return p }
 
 // receive puts every datagram that arrives at conn into the store, until conn
 // is closed.
-func receive(conn *net.UDPConn, s *store) {
+func receive(conn *net.UDPConn, s *store, c *clock) {
 	// Many services may tick at the same moment. It is a wish: the system has a
 	// limit of its own.
 	_ = conn.SetReadBuffer(1 << 20)
@@ -174,6 +204,6 @@ func receive(conn *net.UDPConn, s *store) {
 			time.Sleep(10 * time.Millisecond)
 			continue
 		}
-		s.add(time.Now(), from, p.parse(string(buf[:n])))
+		s.add(c.now(), from, p.parse(string(buf[:n])))
 	}
 }

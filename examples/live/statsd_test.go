@@ -25,15 +25,18 @@ func TestParsing(t *testing.T) {
 		{"no value", "a", "", "bad line", 0},
 		{"no type", "a:1", "", "not enough '|'-delimited parts after first ':'", 0},
 		{"an unknown type", "a:1|q", "", "bad stat type q", 0},
-		{"NaN and infinity", "a:NaN|g\nb:Inf|g", "", "the value is not a finite number; the value is not a finite number", 0},
+		{"NaN and infinity", "a:NaN|g\nb:Inf|g", "", "the value is not a finite number", 0},
 		{"a tag without a value is bad, the gauge is not", "a:1|g|#prod", "a=1", "Malformed name tag", 0},
+		{"tags that are too long", "a:1|g|#x:" + strings.Repeat("y", 511), "", "the tags are longer than 512 bytes", 0},
+		{"a line that is too long", "a:1|g|#x:" + strings.Repeat("y", 2000) + "\nb:1|g", "b=1", "the line is longer than 1012 bytes", 0},
+		{"a character that would not be seen", "a\x01b:1|g\na\u202eb:1|g", "", "a character that cannot be printed", 0},
 		{"a name that is too long", strings.Repeat("x", 301) + ":1|g", "", "the name is longer than 300 bytes", 0},
 		{"bytes that are no text", "a\xff:1|g", "", "bad line", 0},
 		{"nothing", "", "", "", 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := newParser().parse(tt.text)
-			var samples, bad []string
+			var samples []string
 			for _, s := range d.samples {
 				name, is := s.name, "="
 				if s.tags != "" {
@@ -44,11 +47,9 @@ func TestParsing(t *testing.T) {
 				}
 				samples = append(samples, fmt.Sprint(name, is, s.value))
 			}
-			for _, b := range d.bad {
-				bad = append(bad, b.Why)
-			}
 			want(t, strings.Join(samples, " "), tt.want)
-			want(t, strings.Join(bad, "; "), tt.bad)
+			want(t, d.lastBad.Why, tt.bad)
+			want(t, d.bad > 0, tt.bad != "")
 			want(t, d.ignored, tt.ignored)
 		})
 	}

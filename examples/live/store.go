@@ -2,7 +2,9 @@ package main
 
 import (
 	"cmp"
+	"container/list"
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
 	"slices"
@@ -14,35 +16,42 @@ import (
 	"github.com/runtimemetrics/runtimemetrics/collector"
 )
 
-// What is kept is bounded by construction: maxSeries rings of maxFrames values
-// of 8 bytes are 125 MiB, whatever is sent. A service with the 27 gauges takes
-// 0.8 MiB after an hour at one tick a second, and a tenth of it at the
-// library's default of one every 10 s.
+// What is kept is bounded by construction, whatever is sent: maxSeries rings of
+// maxFrames values of 8 bytes are 126 MiB. Names and tags are bounded by bytes, and
+// are 10 MiB at most with what belongs to them.
 const (
 	history     = time.Hour
-	frameWidth  = 900 * time.Millisecond // a little less than the pause of 1 s, for jitter
-	maxFrames   = int(history / frameWidth)
+	historyMS   = int64(history / time.Millisecond)
+	frameWidth  = 900 // milliseconds: a little less than the pause of 1 s, for jitter
+	atOnce      = 32  // frames that are forgotten at a time, because it costs as much as one
+	maxFrames   = int(historyMS/frameWidth) + atOnce
 	maxServices = 64
 	maxSeries   = 4096 // of all services together
 	maxOwn      = 1024 // of one service, so that it leaves room for others
 	maxName     = 300  // bytes
+	maxTags     = 512  // bytes, of one gauge
 )
 
 const (
 	// While the pause of a service is not known, it is taken for the default.
-	defaultInterval = 10 * time.Second
+	defaultInterval = 10_000 // milliseconds
 
 	// A service is gone after this many intervals without a datagram, but not
 	// sooner than goneAtLeast: machines and networks stutter.
 	goneIntervals = 3
-	goneAtLeast   = 3 * time.Second
+	goneAtLeast   = 3_000 // milliseconds
 
 	// Points further apart than this many intervals are not joined by a line.
 	gapIntervals = 2.5
+
+	// Where there is no room, what has been silent for this long makes some.
+	// What has not come steadyAfter times yet makes some sooner.
+	patience    = 15_000 // milliseconds
+	steadyAfter = 3
 )
 
 // origin is what tells services apart, but for two with the same origin at the
-// same time: see service.port.
+// same time: see process.
 type origin struct {
 	addr   netip.Addr
 	prefix string // of the gauges, without the final dot
@@ -50,13 +59,17 @@ type origin struct {
 	other  bool // gauges that belong to no known prefix
 }
 
-// series are the values of one gauge, one for each frame of its service, NaN
-// where it did not come.
+// series are the values of one gauge, one for each frame of its service since it
+// first came, NaN where it did not come.
 type series struct {
 	name   string
+	first  int64 // number of the frame of the first value
 	values []float64
 	value  float64 // last one received: a relative value changes it
 	seen   int64   // number of the frame that it last came in
+	at     int64   // when that was, in milliseconds
+	came   int     // in how many frames, up to steadyAfter
+	place  *list.Element
 }
 
 // service is what sends under one prefix. Its gauges share a time axis, whose
@@ -65,49 +78,59 @@ type service struct {
 	origin
 	id string // for people and for links: the prefix, or prefix~2 and so on
 
-	// port is the sender's at present. It changes while a process lives, since
-	// the library redials each minute, and when the process is restarted; both
-	// go on with the same curve. But when a port that was left behind sends
-	// again, there are two processes under the same prefix.
-	port uint16
-
 	first    int64    // number of the oldest frame
-	times    []int64  // when the last datagram of each frame came, Unix milliseconds
-	ports    []uint16 // where each frame came from
-	began    int64    // when the first datagram of the last frame came
-	spacings [3]int64 // between the last frames, in milliseconds; 0 if not known
-	lastSeen time.Time
+	times    []int64  // when the first datagram of each frame came, in milliseconds
+	walls    []int64  // the same by the clock on the wall
+	senders  []uint32 // number of the process that each frame came from
+	lastSeen int64
+
+	processes []*process // the one that sends, and those that it may be one beside
+	current   *process
+	evidence  int     // for there being two: see returned
+	forks     []int64 // when a frame was opened early, because another process sent
+	restarts  []int64 // when another process began, in the time that is kept
 
 	series  map[string]*series
-	version int64 // another one when the series are others, or their past is
+	waiting [2]list.List // the series by when they last came: those that are new, and those that are steady
+	version int64        // another one when the series are others, or their past is
+
+	found   []finding
+	foundAt int64
 }
 
 // store keeps what has been received. Its methods may be called at any time.
 type store struct {
-	mu       sync.Mutex
-	services []*service
-	total    int   // series of all services
-	versions int64 // given out so far
-	counts   counts
+	mu        sync.Mutex
+	services  []*service
+	total     int   // series of all services
+	versions  int64 // given out last
+	processes uint32
+	counts    counts
+
+	refusedServices, refusedSeries int64 // when one was last refused, in milliseconds
 }
 
 // counts are the store's own statistics.
 type counts struct {
-	Datagrams       int      `json:"datagrams"`
-	Bad             int      `json:"bad"`
-	LastBad         *badLine `json:"lastBad,omitempty"`
-	Ignored         int      `json:"ignored"`
-	RefusedServices int      `json:"refusedServices"` // samples of services beyond the limit
-	RefusedSeries   int      `json:"refusedSeries"`   // samples of gauges beyond the limit
+	Datagrams int      `json:"datagrams"`
+	Bad       int      `json:"bad"`
+	LastBad   *badLine `json:"lastBad,omitempty"`
+	Ignored   int      `json:"ignored"`
 }
 
-func newStore() *store { return &store{} }
+const never = math.MinInt64 / 2
 
-// known are the gauges that every service sends that imports the library.
-var known = func() map[string]bool {
-	m := make(map[string]bool)
+func newStore() *store {
+	// A page that is still open knows versions of the server that was here before.
+	return &store{versions: time.Now().UnixMicro(), refusedServices: never, refusedSeries: never}
+}
+
+// known are the gauges that every service sends that imports the library, with
+// their kinds.
+var known = func() map[string]collector.Kind {
+	m := make(map[string]collector.Kind)
 	for _, g := range collector.Gauges() {
-		m[g.Name] = true
+		m[g.Name] = g.Kind
 	}
 	return m
 }()
@@ -120,66 +143,90 @@ func splitName(name string) (prefix, gauge string, ok bool) {
 	end := len(name)
 	for part := 0; part < 3 && end >= 0; part++ {
 		end = strings.LastIndexByte(name[:end], '.')
-		if gauge := name[end+1:]; known[gauge] {
-			return name[:max(end, 0)], gauge, true
+		if _, ok := known[name[end+1:]]; ok {
+			return name[:max(end, 0)], name[end+1:], true
 		}
 	}
 	return "", "", false
 }
 
 // add takes in a datagram.
-func (s *store) add(now time.Time, from netip.AddrPort, d datagram) {
+func (s *store) add(now moment, from netip.AddrPort, d datagram) {
 	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.counts.Datagrams++
 	s.counts.Ignored += d.ignored
-	s.counts.Bad += len(d.bad)
-	if n := len(d.bad); n > 0 {
-		last := d.bad[n-1]
+	s.counts.Bad += d.bad
+	if d.bad > 0 {
+		last := d.lastBad
 		last.From = from.String()
 		s.counts.LastBad = &last
 	}
+
+	// The gauges that every service sends come first: they say whose the others
+	// are, and their values say of which process they are.
+	var further []sample
+	var origins []origin
+	groups := make(map[origin][]sample, 1)
 	for _, sm := range d.samples {
-		svc, name := s.place(now, from, sm)
+		prefix, gauge, ok := splitName(sm.name)
+		if !ok {
+			further = append(further, sm)
+			continue
+		}
+		o := origin{addr: from.Addr(), prefix: prefix, tags: sm.tags}
+		if groups[o] == nil {
+			origins = append(origins, o)
+		}
+		sm.name = gauge
+		groups[o] = append(groups[o], sm)
+	}
+	for _, o := range origins {
+		svc := s.sender(now, o, from.Port(), growing(groups[o]))
 		if svc == nil {
-			s.counts.RefusedServices++
+			s.refusedServices = now.run
 			continue
 		}
 		svc.receive(now)
-		if !s.set(svc, name, sm) {
-			s.counts.RefusedSeries++
+		for _, sm := range groups[o] {
+			s.set(now, svc, sm.name, sm)
 		}
+	}
+	for _, sm := range further {
+		svc, name := s.place(now, from, sm)
+		if svc == nil {
+			s.refusedServices = now.run
+			continue
+		}
+		svc.receive(now)
+		s.set(now, svc, name, sm)
 	}
 	s.trim(now)
 }
 
-// place returns the service that a sample belongs to and what its gauge is
-// called there, or nil if there is no room for another service.
-func (s *store) place(now time.Time, from netip.AddrPort, sm sample) (*service, string) {
-	addr, port := from.Addr(), from.Port()
-	if prefix, gauge, ok := splitName(sm.name); ok {
-		return s.sender(now, origin{addr: addr, prefix: prefix, tags: sm.tags}, port), gauge
-	}
-
-	// A further gauge belongs to the sender's service with the longest prefix
-	// that fits; to the one with the same tags and port, if there are several.
+// place returns the service that a gauge belongs to which not every service
+// sends, and what it is called there, or nil if there is no room for another
+// service.
+func (s *store) place(now moment, from netip.AddrPort, sm sample) (*service, string) {
+	// It is the sender's service with the longest prefix that fits; the one with
+	// the same tags and port, if there are several.
 	var best *service
 	rank := func(svc *service) int {
 		r := 4 * len(svc.prefix)
 		if svc.tags == sm.tags {
 			r += 2
 		}
-		if svc.port == port {
+		if svc.by(from.Port()) != nil {
 			r++
 		}
 		return r
 	}
 	for _, svc := range s.services {
-		if svc.addr != addr || svc.other || !belongs(sm.name, svc.prefix) {
+		if svc.addr != from.Addr() || svc.other || !belongs(sm.name, svc.prefix) {
 			continue
 		}
-		if svc.prefix == "" && svc.port != port {
+		if svc.prefix == "" && svc.by(from.Port()) == nil {
 			continue // everything fits an empty prefix
 		}
 		if best == nil || rank(svc) > rank(best) {
@@ -190,9 +237,14 @@ func (s *store) place(now time.Time, from netip.AddrPort, sm sample) (*service, 
 	if best == nil {
 		// Scripts that send a gauge now and then come from another port each
 		// time: it says nothing.
-		best = s.sender(now, origin{addr: addr, other: true}, 0)
-	} else if best.prefix != "" {
-		name = name[len(best.prefix)+1:]
+		best = s.sender(now, origin{addr: from.Addr(), other: true}, 0, nil)
+	} else {
+		if p := best.by(from.Port()); p != nil {
+			best.current = p
+		}
+		if best.prefix != "" {
+			name = name[len(best.prefix)+1:]
+		}
 	}
 	if best != nil && best.tags != sm.tags {
 		name += "{" + sm.tags + "}"
@@ -205,102 +257,32 @@ func belongs(name, prefix string) bool {
 	return prefix == "" || len(name) > len(prefix)+1 && name[len(prefix)] == '.' && name[:len(prefix)] == prefix
 }
 
-// sender returns the service of an origin that sends from port; it may be a
-// new one. It returns nil if there is no room.
-func (s *store) sender(now time.Time, o origin, port uint16) *service {
-	var alive, gone *service
-	for _, svc := range s.services {
-		if svc.origin != o {
-			continue
-		}
-		if svc.port == port {
-			return svc
-		}
-		if slices.Contains(svc.ports, port) {
-			s.split(now, svc, port)
-			return svc
-		}
-		// A process that redials, or is back after a restart, is the one that
-		// is overdue; one that is gone comes second.
-		if !svc.isGone(now) {
-			if alive == nil || svc.overdue(now) > alive.overdue(now) {
-				alive = svc
-			}
-		} else if gone == nil || svc.lastSeen.After(gone.lastSeen) {
-			gone = svc
-		}
-	}
-	svc := cmp.Or(alive, gone)
-	if svc == nil {
-		if svc = s.newService(now, o); svc == nil {
-			return nil
-		}
-	}
-	svc.port = port
-	return svc
-}
-
-// split is called when port sends again after others seemed to have taken its
-// place. So each of them is a process of its own, and gets what it has sent
-// since.
-func (s *store) split(now time.Time, svc *service, port uint16) {
-	svc.port = port
-	keep := len(svc.ports)
-	for svc.ports[keep-1] != port {
-		keep--
-	}
-	others := slices.Sorted(slices.Values(svc.ports[keep:]))
-	for _, p := range slices.Compact(others) {
-		// It may be one that was gone and has been restarted.
-		var to *service
-		for _, other := range s.services {
-			if other != svc && other.origin == svc.origin && other.isGone(now) {
-				to = other
-			}
-		}
-		if to == nil {
-			if to = s.newService(now, svc.origin); to == nil {
-				continue
-			}
-		}
-		to.port = p
-		for i := keep; i < len(svc.ports); i++ {
-			if svc.ports[i] != p {
-				continue
-			}
-			to.open(svc.times[i])
-			for _, from := range svc.series {
-				if v := from.values[i]; !math.IsNaN(v) {
-					s.set(to, from.name, sample{value: v})
-				}
-			}
-		}
-		s.versions++
-		to.version = s.versions
-	}
-	s.cut(svc, keep)
-}
-
-// newService adds a service. If there are too many, the one that is gone for
-// longest makes room; if none is gone, it returns nil.
-func (s *store) newService(now time.Time, o origin) *service {
+// newService adds a service. If there are too many, one makes room that is gone,
+// or else the one that has been silent for longest; if none has been for long, it
+// returns nil.
+func (s *store) newService(now moment, o origin) *service {
 	if len(s.services) >= maxServices {
-		var oldest *service
+		var victim *service
 		for _, svc := range s.services {
-			if svc.isGone(now) && (oldest == nil || svc.lastSeen.Before(oldest.lastSeen)) {
-				oldest = svc
+			silent := now.run - svc.lastSeen
+			if silent < frameWidth || silent < patience && len(svc.times) >= steadyAfter {
+				continue
+			}
+			if victim == nil || svc.isGone(now) && !victim.isGone(now) ||
+				svc.isGone(now) == victim.isGone(now) && svc.lastSeen < victim.lastSeen {
+				victim = svc
 			}
 		}
-		if oldest == nil {
+		if victim == nil {
 			return nil
 		}
-		s.remove(oldest)
+		s.remove(victim)
 	}
 
 	// The strings may be part of a whole datagram.
 	o.prefix, o.tags = strings.Clone(o.prefix), strings.Clone(o.tags)
 	s.versions++
-	svc := &service{origin: o, series: make(map[string]*series), version: s.versions}
+	svc := &service{origin: o, series: make(map[string]*series), version: s.versions, lastSeen: now.run, foundAt: never}
 	name := svc.title()
 	svc.id = name
 	for n := 2; slices.ContainsFunc(s.services, func(other *service) bool { return other.id == svc.id }); n++ {
@@ -320,9 +302,9 @@ func (s *store) claim(svc *service) {
 		if !other.other || other.addr != svc.addr {
 			continue
 		}
-		for name := range other.series {
+		for name, g := range other.series {
 			if belongs(name, svc.prefix) {
-				s.drop(other, name)
+				s.drop(other, g)
 			}
 		}
 		if len(other.series) == 0 {
@@ -349,29 +331,41 @@ func (s *store) remove(svc *service) {
 }
 
 // drop removes one series.
-func (s *store) drop(svc *service, name string) {
-	delete(svc.series, name)
+func (s *store) drop(svc *service, g *series) {
+	svc.queue(g).Remove(g.place)
+	delete(svc.series, g.name)
 	s.total--
+	s.changed(svc)
+}
+
+// changed makes the page ask for everything anew.
+func (s *store) changed(svc *service) {
 	s.versions++
 	svc.version = s.versions
 }
 
-// set sets a gauge in the last frame. It returns false if there is no room.
-func (s *store) set(svc *service, name string, sm sample) bool {
+// queue returns the list that a series waits in.
+func (svc *service) queue(g *series) *list.List {
+	if g.came < steadyAfter {
+		return &svc.waiting[0]
+	}
+	return &svc.waiting[1]
+}
+
+// set sets a gauge in the last frame, unless there is no room.
+func (s *store) set(now moment, svc *service, name string, sm sample) {
+	last := svc.first + int64(len(svc.times)) - 1
 	g := svc.series[name]
 	if g == nil {
-		if s.total >= maxSeries || len(svc.series) >= maxOwn {
-			return false
+		if !s.room(now, svc) {
+			s.refusedSeries = now.run
+			return
 		}
-		name = strings.Clone(name)
-		g = &series{name: name, values: make([]float64, len(svc.times), cap(svc.times))}
-		for i := range g.values {
-			g.values[i] = math.NaN()
-		}
-		svc.series[name] = g
+		g = &series{name: strings.Clone(name), first: last, values: appendBounded[float64](nil, math.NaN()), seen: last - 1}
+		svc.series[g.name] = g
+		g.place = svc.queue(g).PushBack(g)
 		s.total++
-		s.versions++
-		svc.version = s.versions
+		s.changed(svc)
 	}
 	// As in StatsD, a change of a gauge that was never set counts from 0.
 	if sm.relative {
@@ -379,35 +373,88 @@ func (s *store) set(svc *service, name string, sm sample) bool {
 	} else {
 		g.value = sm.value
 	}
-	last := len(svc.times) - 1
-	g.values[last] = g.value
-	g.seen = svc.first + int64(last)
+	g.values[len(g.values)-1] = g.value
+	svc.queue(g).Remove(g.place)
+	if g.seen != last && g.came < steadyAfter {
+		g.came++
+	}
+	g.seen, g.at = last, now.run
+	g.place = svc.queue(g).PushBack(g)
+}
+
+// room tells whether there is room for another series of a service. If there is
+// too little, it makes some.
+func (s *store) room(now moment, svc *service) bool {
+	from := s.services
+	switch {
+	case len(svc.series) >= maxOwn:
+		from = []*service{svc}
+	case s.total < maxSeries:
+		return true
+	}
+	var victim *series
+	var of *service
+	for _, other := range from {
+		for i := range other.waiting {
+			front := other.waiting[i].Front()
+			if front == nil {
+				continue
+			}
+			g := front.Value.(*series)
+			silent := now.run - g.at
+			if silent < frameWidth || silent < patience && g.came >= steadyAfter {
+				continue
+			}
+			if victim == nil || g.at < victim.at {
+				victim, of = g, other
+			}
+		}
+	}
+	if victim == nil {
+		return false
+	}
+	s.drop(of, victim)
+	if len(of.series) == 0 && of != svc {
+		s.remove(of)
+	}
 	return true
 }
 
-// receive notes that a datagram came, and opens a new frame unless the last one
-// is still open.
-func (svc *service) receive(now time.Time) {
-	t := now.UnixMilli()
-	last := len(svc.times) - 1
-	if last >= 0 && svc.ports[last] == svc.port && t-svc.began < frameWidth.Milliseconds() {
-		svc.times[last], svc.lastSeen = t, now
-		return
+// receive notes that a datagram of the current process came, and opens a new frame
+// unless the last one is still open.
+func (svc *service) receive(now moment) {
+	svc.lastSeen = now.run
+	number := uint32(0)
+	if svc.current != nil {
+		number = svc.current.number
 	}
-	svc.open(t)
+	if last := len(svc.times) - 1; last >= 0 && now.run-svc.times[last] < frameWidth {
+		// While it may be that there are two processes, each has frames of its own;
+		// but not so many that they would push out the history.
+		if svc.senders[last] == number || !svc.mayFork(now) {
+			return
+		}
+		svc.forks = append(svc.forks, now.run)
+	}
+	svc.open(now, number)
+}
+
+// maxForks is how many frames may be opened early within the history.
+const maxForks = 64
+
+func (svc *service) mayFork(now moment) bool {
+	svc.forks = slices.DeleteFunc(svc.forks, func(t int64) bool { return now.run-t > historyMS })
+	return len(svc.forks) < maxForks
 }
 
 // open opens a new frame.
-func (svc *service) open(t int64) {
-	if len(svc.times) > 0 {
-		svc.spacings = [3]int64{svc.spacings[1], svc.spacings[2], t - svc.began}
-	}
+func (svc *service) open(at moment, number uint32) {
 	if len(svc.times) == maxFrames {
-		svc.forget(1)
+		svc.forget(atOnce)
 	}
-	svc.began, svc.lastSeen = t, time.UnixMilli(t)
-	svc.times = appendBounded(svc.times, t)
-	svc.ports = appendBounded(svc.ports, svc.port)
+	svc.times = appendBounded(svc.times, at.run)
+	svc.walls = appendBounded(svc.walls, at.wall)
+	svc.senders = appendBounded(svc.senders, number)
 	for _, g := range svc.series {
 		g.values = appendBounded(g.values, math.NaN())
 	}
@@ -425,49 +472,32 @@ func appendBounded[T any](s []T, v T) []T {
 func (svc *service) forget(n int) {
 	svc.first += int64(n)
 	svc.times = slices.Delete(svc.times, 0, n)
-	svc.ports = slices.Delete(svc.ports, 0, n)
+	svc.walls = slices.Delete(svc.walls, 0, n)
+	svc.senders = slices.Delete(svc.senders, 0, n)
 	for _, g := range svc.series {
-		g.values = slices.Delete(g.values, 0, n)
-	}
-}
-
-// cut keeps only the n oldest frames, and the gauges that are in them.
-func (s *store) cut(svc *service, n int) {
-	svc.times, svc.ports = svc.times[:n], svc.ports[:n]
-	svc.began = svc.times[n-1]
-	svc.lastSeen = time.UnixMilli(svc.began)
-	for name, g := range svc.series {
-		g.values = g.values[:n]
-		last := n - 1
-		for last >= 0 && math.IsNaN(g.values[last]) {
-			last--
+		if surplus := svc.first - g.first; surplus > 0 {
+			g.values = slices.Delete(g.values, 0, int(surplus))
+			g.first = svc.first
 		}
-		if last < 0 {
-			s.drop(svc, name)
-			continue
-		}
-		g.value, g.seen = g.values[last], svc.first+int64(last)
 	}
-	s.versions++
-	svc.version = s.versions
 }
 
 // trim removes what is older than the history: frames, gauges that have not
 // come since, and services that are gone.
-func (s *store) trim(now time.Time) {
-	oldest := now.Add(-history).UnixMilli()
+func (s *store) trim(now moment) {
+	oldest := now.run - historyMS
 	for _, svc := range slices.Clone(s.services) {
 		n := 0
 		for n < len(svc.times) && svc.times[n] < oldest {
 			n++
 		}
-		if n == 0 && len(svc.times) < maxFrames {
+		if n == 0 || n < atOnce && n < len(svc.times) && svc.times[0] > oldest-60_000 {
 			continue
 		}
 		svc.forget(n)
-		for name, g := range svc.series {
+		for _, g := range maps.Clone(svc.series) {
 			if g.seen < svc.first {
-				s.drop(svc, name)
+				s.drop(svc, g)
 			}
 		}
 		if len(svc.series) == 0 {
@@ -476,53 +506,69 @@ func (s *store) trim(now time.Time) {
 	}
 }
 
-// interval is the time between two ticks of the service.
-func (svc *service) interval() time.Duration {
-	if svc.spacings[0] == 0 {
-		return defaultInterval
+// interval is the time between two ticks of the service, in milliseconds, and
+// whether it is known.
+func (svc *service) interval() (ms int64, ok bool) {
+	n := len(svc.times)
+	if n < 4 {
+		return defaultInterval, false
 	}
 	// The median, because one of the three may have seen a lost datagram, or a
 	// restart, or the second tick, which comes after a random part of the pause.
-	sorted := svc.spacings
-	slices.Sort(sorted[:])
-	return time.Duration(sorted[1]) * time.Millisecond
+	var spacings [3]int64
+	for i := range spacings {
+		spacings[i] = svc.times[n-1-i] - svc.times[n-2-i]
+	}
+	slices.Sort(spacings[:])
+	return spacings[1], true
 }
 
 // overdue is how long the service has been silent, in its intervals.
-func (svc *service) overdue(now time.Time) float64 {
-	return float64(now.Sub(svc.lastSeen)) / float64(svc.interval())
+func (svc *service) overdue(now moment) float64 {
+	interval, _ := svc.interval()
+	return float64(now.run-svc.lastSeen) / float64(max(1, interval))
 }
 
-func (svc *service) isGone(now time.Time) bool {
+func (svc *service) isGone(now moment) bool {
 	// Other gauges are sent now and then, by whatever.
 	if svc.other {
-		return now.Sub(svc.lastSeen) > 6*defaultInterval
+		return now.run-svc.lastSeen > 6*defaultInterval
 	}
-	return now.Sub(svc.lastSeen) > max(goneIntervals*svc.interval(), goneAtLeast)
+	interval, _ := svc.interval()
+	return now.run-svc.lastSeen > max(goneIntervals*interval, goneAtLeast)
 }
 
 // gap is how far apart two points may be to be joined by a line, in
 // milliseconds.
 func (svc *service) gap() int64 {
-	return int64(gapIntervals * float64(max(svc.interval(), time.Second).Milliseconds()))
+	interval, _ := svc.interval()
+	return int64(gapIntervals * float64(max(interval, 1000)))
 }
 
 // sentFrom returns where the service sends from, for people.
 func (svc *service) sentFrom() string {
-	if svc.port == 0 {
+	if svc.current == nil {
 		return svc.addr.String()
 	}
-	return netip.AddrPortFrom(svc.addr, svc.port).String()
+	return netip.AddrPortFrom(svc.addr, svc.current.port).String()
 }
 
-// notices are the limits that have been met.
-func (c counts) notices() []string {
+// notices are the limits that have been met in the last minute.
+func (s *store) notices(now moment) []string {
 	var n []string
-	if c.RefusedServices > 0 {
-		n = append(n, fmt.Sprintf("There are more than %d services; the others are left out (%d gauges refused).", maxServices, c.RefusedServices))
+	if now.run-s.refusedServices < 60_000 {
+		n = append(n, fmt.Sprintf("More than %d services push at the same time. The newest are left out.", maxServices))
 	}
-	if c.RefusedSeries > 0 {
-		n = append(n, fmt.Sprintf("There are more than %d gauges in all or %d of one service; the others are left out (%d refused).", maxSeries, maxOwn, c.RefusedSeries))
+	if now.run-s.refusedSeries < 60_000 {
+		n = append(n, fmt.Sprintf("There are more than %d gauges in all, or %d of one service. The newest are left out.", maxSeries, maxOwn))
 	}
 	return n
+}
+
+// latest returns the later of two services that may be nil.
+func latest(a, b *service) *service {
+	if a == nil || b != nil && b.lastSeen > a.lastSeen {
+		return b
+	}
+	return cmp.Or(a, b)
 }

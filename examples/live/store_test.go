@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
 	"runtime"
@@ -21,18 +22,22 @@ var (
 // feed is a store and the clock of the test.
 type feed struct {
 	*store
-	now time.Time
+	now moment
 	p   *parser
 }
 
-func newFeed() *feed { return &feed{newStore(), epoch, newParser()} }
+func newFeed() *feed {
+	return &feed{newStore(), moment{run: 5000, wall: epoch.UnixMilli()}, newParser()}
+}
 
 // send puts in a datagram as it arrives from a port.
 func (f *feed) send(port uint16, lines ...string) {
 	f.add(f.now, netip.AddrPortFrom(sender.Addr(), port), f.p.parse(strings.Join(lines, "\n")))
 }
 
-func (f *feed) after(d time.Duration) { f.now = f.now.Add(d) }
+func netipPort(port uint16) netip.AddrPort { return netip.AddrPortFrom(sender.Addr(), port) }
+
+func (f *feed) after(d time.Duration) { f.now = f.now.plus(d.Milliseconds()) }
 
 // ids returns the services that the page lists, those that are gone in
 // parentheses.
@@ -181,53 +186,6 @@ func TestARedialOrARestartGoesOnWithTheSameCurve(t *testing.T) {
 	want(t, f.curve("a", "cpu.goroutines|"), "[0,1,2,3,4,5,6]")
 }
 
-func TestTwoProcessesUnderOnePrefixAreToldApartOnceTheFirstIsBack(t *testing.T) {
-	f := newFeed()
-	for i := range 5 {
-		for _, port := range []uint16{1, 2, 3} {
-			f.send(port, fmt.Sprintf("a.cpu.goroutines:%d|g", 100*int(port)+i))
-			f.after(300 * time.Millisecond)
-		}
-		f.after(100 * time.Millisecond)
-	}
-	want(t, f.ids(), "a a~2 a~3")
-	want(t, f.curve("a", "cpu.goroutines|"), "[100,101,102,103,104]")
-	want(t, f.curve("a~2", "cpu.goroutines|"), "[200,201,202,203,204]")
-	want(t, f.curve("a~3", "cpu.goroutines|"), "[300,301,302,303,304]")
-	// One of them redials: it is the one that is overdue.
-	f.after(300 * time.Millisecond)
-	f.send(2, "a.cpu.goroutines:205|g")
-	f.after(300 * time.Millisecond)
-	f.send(3, "a.cpu.goroutines:305|g")
-	f.after(400 * time.Millisecond)
-	f.send(7, "a.cpu.goroutines:106|g")
-	want(t, f.curve("a", "cpu.goroutines|"), "[100,101,102,103,104,106]")
-	want(t, f.ids(), "a a~2 a~3")
-}
-
-func TestTheRestartOfOneOfTwoUnderOnePrefixFindsItsOwnCurve(t *testing.T) {
-	f := newFeed()
-	both := func(a, b uint16, n int) {
-		for range n {
-			f.send(a, "a.cpu.goroutines:1|g")
-			f.after(500 * time.Millisecond)
-			f.send(b, "a.cpu.goroutines:2|g")
-			f.after(500 * time.Millisecond)
-		}
-	}
-	both(1, 2, 5)
-	for range 10 { // the first is gone
-		f.send(2, "a.cpu.goroutines:2|g")
-		f.after(time.Second)
-	}
-	want(t, f.ids(), "(a) a~2")
-	both(8, 2, 3)
-	want(t, f.ids(), "a a~2")
-	if c := f.curve("a~2", "cpu.goroutines|"); strings.Contains(c, "1") {
-		t.Errorf("a~2 has got values of a: %s", c)
-	}
-}
-
 func TestAServiceThatStopsIsGoneAfterThreeOfItsIntervals(t *testing.T) {
 	for _, tt := range []struct{ pause, after time.Duration }{
 		{100 * time.Millisecond, 3 * time.Second}, // never sooner
@@ -284,7 +242,7 @@ func TestWhatIsGoneForAnHourIsForgotten(t *testing.T) {
 func TestAGaugeThatNoLongerComesIsForgottenAfterAnHour(t *testing.T) {
 	f := newFeed()
 	f.send(1, "a.cpu.goroutines:1|g", "a.shop.carts:1|g")
-	for range int(history/time.Minute) + 2 {
+	for range int(history/time.Minute) + 3 {
 		f.after(time.Minute)
 		f.send(1, "a.cpu.goroutines:1|g")
 	}
@@ -318,8 +276,218 @@ func TestGaugesAreLimited(t *testing.T) {
 	want(t, f.total, maxOwn+1)
 	f.send(2, "b.y:1|g")
 	want(t, f.total, maxOwn+2)
-	want(t, f.counts.RefusedSeries, maxOwn+1)
 	want(t, len(f.answer(f.now, query{}, "").Notices), 1)
+}
+
+// real is a service that ticks once a second while others flood the store.
+func (f *feed) real(seconds int, flood func(second int)) {
+	for i := range seconds {
+		f.send(40000, fmt.Sprintf("go.real.mem.total:%d|g", f.now.run), "go.real.cpu.goroutines:1|g")
+		if flood != nil {
+			flood(i)
+		}
+		f.after(time.Second)
+	}
+}
+
+func (f *feed) find(id string) *service {
+	for _, svc := range f.services {
+		if svc.id == id {
+			return svc
+		}
+	}
+	return &service{}
+}
+
+// flood sends gauges of services that nobody knows, n of them, one in each datagram.
+func (f *feed) flood(port uint16, first, n int) {
+	for i := range n {
+		f.send(port, fmt.Sprintf("e%d.mem.alloc:1|g", first+i))
+	}
+}
+
+func TestAFloodOfNamesLeavesARealServiceItsPlaceAndItsPast(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		within func(f *feed)
+		frames int // that it has at least
+	}{
+		{"while it ticks", func(f *feed) {
+			f.real(600, nil)
+			f.flood(1, 0, 100_000)
+		}, 600},
+		{"while it restarts", func(f *feed) {
+			f.real(600, nil)
+			f.flood(1, 0, 1000)
+			f.after(4 * time.Second)
+			f.flood(1, 10_000, 1000)
+			f.real(10, nil)
+		}, 610},
+		{"each half a minute, since before it came", func(f *feed) {
+			for range 10 {
+				f.flood(1, 0, maxServices)
+				f.after(29 * time.Second)
+			}
+			f.real(600, func(i int) {
+				if i%29 == 0 {
+					f.flood(1, 0, maxServices)
+				}
+			})
+		}, 600},
+		{"a new name in each moment", func(f *feed) {
+			n := 0
+			f.real(600, func(int) {
+				f.flood(1, n, 50)
+				n += 50
+			})
+		}, 600},
+		{"of names that came once, a minute ago", func(f *feed) {
+			f.flood(1, 0, maxServices)
+			f.after(time.Minute)
+			f.real(60, nil)
+		}, 60},
+		{"from 5,000 ports in its own name", func(f *feed) {
+			f.real(3600, nil)
+			for port := range uint16(5000) {
+				f.send(port+1, "go.real.mem.alloc:1|g")
+			}
+		}, 3599},
+		{"from 5,000 ports, each with another past", func(f *feed) {
+			f.real(3600, nil)
+			for port := range uint16(5000) {
+				f.send(port+1, fmt.Sprintf("go.real.mem.total:%d|g", int(port)*7919%1000))
+			}
+			f.real(30, nil)
+		}, 3599},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFeed()
+			tt.within(f)
+			svc := f.find("go.real")
+			if len(svc.times) < tt.frames || len(svc.series) < 2 {
+				t.Errorf("it has %d frames and %d gauges, want at least %d and 2", len(svc.times), len(svc.series), tt.frames)
+			}
+			if !slices.IsSorted(svc.times) {
+				t.Error("its points are not in the order of time")
+			}
+			if n := len(f.services); n > maxServices {
+				t.Errorf("%d services", n)
+			}
+		})
+	}
+}
+
+func TestGaugesThatHaveEndedMakeRoom(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		flood func(f *feed)
+	}{
+		{"which came once, from four addresses", func(f *feed) {
+			for i := range maxSeries {
+				from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, byte(2 + i/maxOwn)}), 9)
+				f.add(f.now, from, f.p.parse(fmt.Sprintf("x.g%d:1|g", i)))
+			}
+			f.after(time.Second)
+		}},
+		{"which came often, and have ended", func(f *feed) {
+			for range 20 {
+				for i := range maxSeries {
+					from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, byte(2 + i/maxOwn)}), 9)
+					f.add(f.now, from, datagram{samples: []sample{{name: fmt.Sprintf("x.g%d", i), value: 1}}})
+				}
+				f.after(time.Second)
+			}
+			f.after(20 * time.Second)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFeed()
+			tt.flood(f)
+			want(t, f.total, maxSeries)
+			f.real(1, nil)
+			want(t, len(f.find("go.real").series), 2)
+			want(t, f.total, maxSeries)
+			want(t, len(f.answer(f.now, query{}, "").Notices), 0)
+		})
+	}
+}
+
+func TestAServiceWithTooManyGaugesKeepsTheSameOnes(t *testing.T) {
+	f := newFeed()
+	var lines []string
+	for i := range maxOwn + 10 {
+		lines = append(lines, fmt.Sprintf("a.x%04d:1|g", i))
+	}
+	lines[0] = "a.cpu.goroutines:1|g"
+	var kept string
+	for i := range 30 {
+		f.send(1, lines...)
+		f.after(time.Second)
+		if i == 0 {
+			kept = strings.Join(slices.Sorted(maps.Keys(f.find("a").series)), " ")
+		}
+	}
+	if got := strings.Join(slices.Sorted(maps.Keys(f.find("a").series)), " "); got != kept {
+		t.Error("they are others than at first")
+	}
+	want(t, len(f.find("a").series), maxOwn)
+	want(t, len(f.answer(f.now, query{}, "").Notices), 1)
+	f.after(2 * time.Minute)
+	want(t, len(f.answer(f.now, query{}, "").Notices), 0) // it is over
+}
+
+func TestTheClockOnTheWallIsSet(t *testing.T) {
+	for _, step := range []time.Duration{-time.Hour, -10 * time.Second, 2 * time.Hour} {
+		t.Run(step.String(), func(t *testing.T) {
+			f := newFeed()
+			for i := range 600 {
+				if i == 300 {
+					f.now.wall += step.Milliseconds()
+				}
+				f.send(1, fmt.Sprintf("a.cpu.goroutines:%d|g", i))
+				f.after(time.Second)
+			}
+			svc := f.find("a")
+			want(t, len(svc.times), 600)
+			want(t, svc.times[599]-svc.times[0], 599_000)
+			want(t, f.ids(), "a")
+		})
+	}
+}
+
+func TestAgesAreByTheClockOfTheMoment(t *testing.T) {
+	f := newFeed()
+	for i := range 4 {
+		if i == 2 {
+			f.now.wall -= historyMS
+		}
+		f.send(1, fmt.Sprintf("a.mem.gc.last:%d|g", (f.now.wall-5000)*1e6))
+		f.after(time.Second)
+	}
+	want(t, f.curve("a", "mem.gc.last|age"), "[5000000000,5000000000,5000000000,5000000000]")
+}
+
+// TestTheTwoClocks has what they show in milliseconds: the monotonic one, the one
+// on the wall, and how much time has passed.
+func TestTheTwoClocks(t *testing.T) {
+	for _, tt := range []struct {
+		name            string
+		monotonic, wall int64
+		want            int64
+	}{
+		{"both go on", 1000, 1000, 1000},
+		{"the wall's is set back an hour", 1000, 1000 - 3_600_000, 1000},
+		{"the wall's is a little ahead", 1000, 31_000, 1000},
+		{"the machine has slept for eight hours", 1000, 1000 + 8*3_600_000, 1000 + 8*3_600_000},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := &clock{last: moment{run: 0, wall: 1_800_000_000_000}}
+			got := c.advance(tt.monotonic, 1_800_000_000_000+tt.wall)
+			want(t, got, moment{tt.want, 1_800_000_000_000 + tt.wall})
+			next := c.advance(tt.monotonic+1000, 1_800_000_000_000+tt.wall+1000)
+			want(t, next.run-got.run, 1000)
+		})
+	}
 }
 
 // TestAnHourOfTwentyServicesIsBounded sends more than an hour of ticks and
@@ -422,7 +590,7 @@ func TestDeriving(t *testing.T) {
 				gap = 25_000
 			}
 			for from := range tt.values {
-				got := derive(tt.how, tt.times, tt.values, from, gap)
+				got := derive(tt.how, tt.times, tt.times, tt.values, from, gap)
 				if !slices.EqualFunc(got, tt.want[from:], func(a, b float64) bool { return a == b || math.IsNaN(a) && math.IsNaN(b) || math.Abs(a-b) < 1e-6 }) {
 					t.Errorf("from %d: got %v, want %v", from, got, tt.want[from:])
 				}

@@ -25,6 +25,9 @@ function setText(e, text) {
   if (e.textContent !== text) e.textContent = text;
 }
 
+// How much larger than what is used a limit may be, to be in sight.
+const near = 4;
+
 let clips = 0;
 
 export class Chart {
@@ -37,6 +40,7 @@ export class Chart {
     this.hidden = new Set(); // keys of curves that the reader has switched off
     this.data = { times: [], values: {}, gap: 0 };
     this.range = [0, 1];
+    this.offset = 0; // from the times of the data to Unix milliseconds
     this.visible = false;
 
     this.now = element("span", { className: "now" });
@@ -159,9 +163,8 @@ export class Chart {
 
   // draw draws everything anew. It is called once a second while the chart is
   // in sight.
-  draw(data = this.data, range = this.range) {
-    this.data = data;
-    this.range = range;
+  draw(data = this.data, range = this.range, offset = this.offset) {
+    Object.assign(this, { data, range, offset });
     if (!this.visible) return;
     const box = this.plot.getBoundingClientRect();
     this.width = box.width;
@@ -201,10 +204,15 @@ export class Chart {
     const { times, values } = this.data;
     let lo = Infinity, hi = -Infinity, integers = this.view.unit === "";
     const first = this.firstInSight();
+    // A limit of gigabytes would make what is used a flat line: it is drawn if it
+    // is near. The legend has its value in any case.
+    const used = parts.filter((p) => !p.curve.dashed);
+    const extent = used.length > 0 && used.length < parts.length ? this.extent(used) : null;
     for (const p of parts) {
       const v = values[p.curve.key] ?? [];
       for (let i = first; i < times.length; i++) {
         if (v[i] === null || v[i] === undefined) continue;
+        if (extent && p.curve.dashed && extent.hi > 0 && v[i] > near * extent.hi) continue;
         if (v[i] < lo) lo = v[i];
         if (v[i] > hi) hi = v[i];
         if (integers && !Number.isInteger(v[i])) integers = false;
@@ -237,8 +245,9 @@ export class Chart {
       label.textContent = format(v, this.view.unit, true);
       parts.push(label);
     }
-    for (const [t, text] of timeTicks(...this.range, width - left - right)) {
-      const x = this.x(t);
+    const { offset } = this;
+    for (const [t, text] of timeTicks(...this.range.map((t) => t + offset), width - left - right)) {
+      const x = this.x(t - offset);
       parts.push(svg("line", { class: "base", x1: x, x2: x, y1: height - bottom, y2: height - bottom + 4 }));
       // A label that would stick out is left out.
       if (x < left + 4 || x > width - right - 18) continue;
@@ -350,7 +359,7 @@ export class Chart {
     }
     this.tip.hidden = !(pointing && own);
     if (!this.tip.hidden) {
-      setText(this.tipTime, clock(frame < 0 ? time : times[frame]) + (frame < 0 ? ", no data" : ""));
+      setText(this.tipTime, clock((frame < 0 ? time : times[frame]) + this.offset) + (frame < 0 ? ", no data" : ""));
       const onLeft = x + 12 + this.tip.offsetWidth > this.width;
       this.tip.style.left = onLeft ? "auto" : x + 12 + "px";
       this.tip.style.right = onLeft ? this.width - x + 12 + "px" : "auto";

@@ -12,7 +12,8 @@ const wish = { service: "", minutes: 1 }; // what the reader has chosen
 let held = null; // data of the service that is shown, with its id and version
 let charts = new Map(); // by id of service and chart
 let pointing = { chart: null, time: null };
-let now = Date.now(); // of the server, when it last answered
+let now = 0; // of the server, when it last answered, by its clock that is never set
+let wall = 0; // the same moment in Unix milliseconds, for people
 let span = 0; // milliseconds that are held at least
 let listed; // id of the service that the list was last scrolled to
 
@@ -64,7 +65,7 @@ async function ask() {
 
 // take puts an answer on the page.
 function take(answer, wanted) {
-  now = answer.now;
+  ({ now, wall } = answer);
   const { shown } = answer;
   if (shown) {
     if (shown.sections) {
@@ -124,7 +125,7 @@ const inSight = new IntersectionObserver((entries) => {
     for (const chart of charts.values()) {
       if (chart.plot !== target) continue;
       chart.visible = isIntersecting;
-      if (held) chart.draw(held, range());
+      if (held) chart.draw(held, range(), wall - now);
     }
   }
 }, { rootMargin: "200px" });
@@ -135,7 +136,7 @@ function range() {
 
 function draw() {
   if (!held) return;
-  for (const chart of charts.values()) chart.draw(held, range());
+  for (const chart of charts.values()) chart.draw(held, range(), wall - now);
 }
 
 // point shows the values at one time in all charts.
