@@ -33,11 +33,6 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
-	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	kubejson "sigs.k8s.io/json"
-	"sigs.k8s.io/yaml"
 )
 
 const root = "../.."
@@ -508,123 +503,6 @@ func readStrictly(t *testing.T, name string, into any) {
 	}
 	if err := decodeStrictly(text, into); err != nil {
 		t.Errorf("%s: %v", name, err)
-	}
-}
-
-// decodeStrictly is how kubectl reads a file with --validate=strict: a field
-// that is unknown, written in other case or twice is an error.
-func decodeStrictly(text []byte, into any) error {
-	text, err := yaml.YAMLToJSONStrict(text)
-	if err != nil {
-		return err
-	}
-	strict, err := kubejson.UnmarshalStrict(text, into)
-	return errors.Join(append(strict, err)...)
-}
-
-// TestKubernetes decodes each object into the type of its API, in which an
-// unknown field is an error, and follows the names that they call each other.
-func TestKubernetes(t *testing.T) {
-	text, err := os.ReadFile("kubernetes.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	configs := map[string]*corev1.ConfigMap{}
-	pods := map[string]corev1.PodTemplateSpec{}
-	for _, document := range regexp.MustCompile(`(?m)^---$`).Split(string(text), -1) {
-		var kind metav1.TypeMeta
-		if err := yaml.Unmarshal([]byte(document), &kind); err != nil {
-			t.Fatal(err)
-		}
-		decode := func(into any, version string) {
-			t.Helper()
-			if kind.APIVersion != version {
-				t.Errorf("%s is of %s, want %s", kind.Kind, kind.APIVersion, version)
-			}
-			if err := decodeStrictly([]byte(document), into); err != nil {
-				t.Errorf("%s: %v", kind.Kind, err)
-			}
-		}
-		check := func(meta metav1.ObjectMeta, selector *metav1.LabelSelector, pod corev1.PodTemplateSpec) {
-			t.Helper()
-			selects, err := metav1.LabelSelectorAsMap(selector)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for label, value := range selects {
-				if pod.Labels[label] != value {
-					t.Errorf("%s selects %s=%s, which its pods have not", meta.Name, label, value)
-				}
-			}
-			if len(selects) == 0 {
-				t.Errorf("%s selects everything", meta.Name)
-			}
-			pods[meta.Name] = pod
-		}
-		switch kind.Kind {
-		case "Namespace":
-			decode(&corev1.Namespace{}, "v1")
-		case "ConfigMap":
-			config := &corev1.ConfigMap{}
-			decode(config, "v1")
-			configs[config.Name] = config
-		case "DaemonSet":
-			set := &appsv1.DaemonSet{}
-			decode(set, "apps/v1")
-			check(set.ObjectMeta, set.Spec.Selector, set.Spec.Template)
-		case "Deployment":
-			set := &appsv1.Deployment{}
-			decode(set, "apps/v1")
-			check(set.ObjectMeta, set.Spec.Selector, set.Spec.Template)
-		default:
-			t.Errorf("an object of kind %q", kind.Kind)
-		}
-	}
-
-	for name, pod := range pods {
-		if len(pod.Spec.Containers) != 1 {
-			t.Fatalf("%s has %d containers", name, len(pod.Spec.Containers))
-		}
-		volumes := map[string]bool{}
-		for _, volume := range pod.Spec.Volumes {
-			volumes[volume.Name] = true
-			if volume.ConfigMap == nil || configs[volume.ConfigMap.Name] == nil {
-				t.Errorf("%s: nothing is in volume %s", name, volume.Name)
-			}
-		}
-		container := pod.Spec.Containers[0]
-		for _, mount := range container.VolumeMounts {
-			if !volumes[mount.Name] {
-				t.Errorf("%s mounts %s, which is no volume", name, mount.Name)
-			}
-		}
-		for _, variable := range container.Env {
-			checkVariable(t, variable.Name)
-		}
-		if s := container.SecurityContext; s == nil || s.RunAsNonRoot == nil || !*s.RunAsNonRoot {
-			t.Errorf("%s may run as root", name)
-		}
-	}
-
-	env := map[string]corev1.EnvVar{}
-	for _, variable := range pods["service"].Spec.Containers[0].Env {
-		env[variable.Name] = variable
-	}
-	if from := env["RUNTIMEMETRICS_STATSD"].ValueFrom; from == nil || from.FieldRef == nil || from.FieldRef.FieldPath != "status.hostIP" {
-		t.Error("the service does not send to its node")
-	}
-	ports := pods["statsd"].Spec.Containers[0].Ports
-	if len(ports) != 1 || ports[0].HostPort != 8125 || ports[0].Protocol != corev1.ProtocolUDP {
-		t.Errorf("StatsD listens on %+v", ports)
-	}
-	compose, err := os.ReadFile("statsd.js")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, config := range map[string]string{
-		"statsd.js": string(compose), "kubernetes.yaml": configs["statsd"].Data["config.js"],
-	} {
-		t.Run(name, func(t *testing.T) { checkStatsD(t, config) })
 	}
 }
 
