@@ -30,8 +30,9 @@ export STATSD_JS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/runtimemetrics-statsd
 # Where examples/containers/install unpacks Docker.
 export DOCKER_HOME ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/runtimemetrics-docker
 
-# The packages that are linked into other people's services.
-PACKAGES := . ./collector ./process ./expvar ./leaks
+# The packages that are linked into other people's services, all of this module
+# but these.
+PACKAGES  = $(shell $(GO) list ./... | grep -vE '/(examples|dashboards|internal/(tools|hostcheck|cgocalls))(/|$$)')
 
 .PHONY: test check demo live alert bench pauses fleet idle fuzz soak deps lint unit cover releases leaks cross modules interop vuln
 
@@ -130,9 +131,9 @@ vuln:
 	@$(TOOL) govulncheck ./... || { [ $$? = 1 ] && echo "SKIPPED: the vulnerability database cannot be had here"; }
 
 fuzz:
-	set -e; for target in .:Fuzz{Address,Prefix,Pause,Tags,Pack} ./collector:FuzzPatterns ./process:Fuzz{Numbers,Places} ./leaks:FuzzStacks tests:FuzzPackets; do \
-		dir=. package=$${target%:*}; [ $$package != tests ] || dir=tests package=./packets; \
-		(cd $$dir && $(GO) test -run='^$$' -fuzz="^$${target#*:}$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=10x $$package); done
+	@set -e -o pipefail; git grep '^func Fuzz' -- '*_test.go' | sed -E 's|^(.*/)?[^/]*:func (Fuzz[A-Za-z]*).*|./\1 \2|' | while read -r dir target; do \
+		echo "$$dir $$target"; \
+		(cd $$dir && $(GO) test -run='^$$' -fuzz="^$$target$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=10x .); done
 
 soak:
 	cd tests && SOAK=$(SOAK) $(GO) test -count=1 -v -timeout 0 ./soak

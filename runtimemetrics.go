@@ -12,23 +12,27 @@
 //
 // # Flags
 //
-//	--statsd                 StatsD server: host:port, host (port 8125), [v6]:port,
+//	--statsd                 StatsD server: host:port, host, [v6]:port,
 //	                         udp://host:port or unix:///path; default localhost:8125
-//	--metric-prefix          prefix of every name; default go. and the host name.
-//	                         {host} stands for the host name with dots made '_',
-//	                         {exe} for the program's file name
-//	--pause                  interval, whole seconds or a duration such as 500ms,
-//	                         at least 100ms; default 10
-//	--publish-runtime-stats  false: nothing is published, whatever else is set
-//	--cpu, --mem, --gc       false: without the gauges cpu.*, mem.* or mem.gc.*
-//	--metric-exact           read memory to the byte, by runtime.ReadMemStats, which
-//	                         stops the world at every tick
-//	--metric-packet-size     largest datagram in bytes, 256 to 65507; default 1432
-//	--metric-runtime         also publish these metrics of package runtime/metrics:
-//	                         patterns such as /sched/*,/gc/heap/live:bytes, or
-//	                         default (a curated set), or all
-//	--metric-tags            tags on every gauge, such as env:prod,service:api
-//	--metric-tag-format      datadog, influx or graphite; default datadog
+//	--metric-prefix          prefix of every gauge; the default is go. and the host
+//	                         name; may hold {host} and {exe}; default
+//	                         <detect-hostname>
+//	--pause                  interval between two ticks: whole seconds, or a duration
+//	                         such as 500ms; default 10
+//	--publish-runtime-stats  publish runtime statistics; if false, nothing is
+//	                         published at all; default true
+//	--cpu                    publish the gauges cpu.*; default true
+//	--mem                    publish the gauges mem.*; default true
+//	--gc                     publish the gauges mem.gc.* (needs mem); default true
+//	--metric-exact           read memory exactly, by runtime.ReadMemStats, which
+//	                         stops the world at every tick; default false
+//	--metric-packet-size     largest datagram in bytes; default 1432
+//	--metric-runtime         also publish these metrics of runtime/metrics: patterns
+//	                         such as /sched/*,/gc/heap/live:bytes, or default, or all
+//	--metric-tags            tags on every gauge, such as env:prod,service:api;
+//	                         values may hold {host} and {exe}
+//	--metric-tag-format      how tags are written: datadog (|#k:v), influx (,k=v) or
+//	                         graphite (;k=v), format of the server; default datadog
 //
 // Each flag's default is taken from an environment variable, if that is set and
 // not empty: RUNTIMEMETRICS_ and the flag's name in capitals with '_' for '-',

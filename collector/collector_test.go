@@ -2,14 +2,11 @@ package collector
 
 import (
 	"fmt"
-	"os"
 	"reflect"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/runtimemetrics/runtimemetrics/internal/defaults"
 )
 
 // names are the gauges as dashboards know them, in the order in which they are
@@ -173,35 +170,6 @@ func TestCatalogueIsComplete(t *testing.T) {
 		}
 		if g.Help == "" || g.Source == "" || !units[g.Unit] {
 			t.Errorf("%s lacks help, source or unit", g.Name)
-		}
-	}
-}
-
-func TestPackageCommentListsTheGauges(t *testing.T) {
-	list := func(group group) string {
-		var b strings.Builder
-		for _, g := range catalogue {
-			if g.group == group {
-				grows := " "
-				if g.Kind == Cumulative {
-					grows = "+"
-				}
-				fmt.Fprintf(&b, "//\t%-23s %s %-5s  %s\n", g.Name, grows, g.Unit, g.Help)
-			}
-		}
-		return b.String()
-	}
-	var ofDefault strings.Builder
-	for _, m := range defaults.Metrics {
-		fmt.Fprintf(&ofDefault, "//\t%-29s %s\n", m.Path, m.Help)
-	}
-	source, err := os.ReadFile("collector.go")
-	if err != nil {
-		t.Skip(err) // where a binary runs without its source
-	}
-	for _, want := range []string{list(cpu), list(mem), list(gc), ofDefault.String()} {
-		if !strings.Contains(string(source), want) {
-			t.Errorf("the package comment should contain\n%s", want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
-// Command gendoc writes the lists of gauges that stand in README.md and
-// docs/gauges.md, between marks, from the tables of the code. With -check it
-// writes nothing and fails if they differ.
+// Command gendoc writes what stands in the code and in the documentation: the
+// lists of gauges and flags, from the tables of the code. In a Markdown file they
+// stand between marks, in a package comment they are the indented block below a
+// certain line. With -check it writes nothing and fails if they differ.
 package main
 
 import (
@@ -10,34 +11,64 @@ import (
 	"os"
 	"runtime"
 	"runtime/metrics"
+	"sort"
+	"strconv"
 	"strings"
 
+	"github.com/runtimemetrics/runtimemetrics"
 	"github.com/runtimemetrics/runtimemetrics/collector"
 	"github.com/runtimemetrics/runtimemetrics/internal/defaults"
+	"github.com/runtimemetrics/runtimemetrics/internal/procstat"
 	leaks "github.com/runtimemetrics/runtimemetrics/leaks/catalogue"
-	process "github.com/runtimemetrics/runtimemetrics/process/catalogue"
 )
 
+// pages are the files with marks, and the marks that each must have.
+var pages = map[string][]string{
+	"README.md":      {"gauges"},
+	"docs/gauges.md": {"gauges", "runtime", "process", "leaks", "numbers"},
+}
+
+// comments are the files with blocks in their package comments, by the lines
+// below which these stand.
+var comments = map[string]map[string]func() string{
+	"runtimemetrics.go": {
+		"# Flags": func() string { return flagBlock(settings(source("flags.go"))) },
+	},
+	"collector/collector.go": {
+		"CPU (EnableCPU):":                             func() string { return gaugeBlock("cpu.") },
+		"Memory (EnableMem):":                          func() string { return gaugeBlock("mem.") },
+		"Garbage collection (EnableMem and EnableGC):": func() string { return gaugeBlock("mem.gc.") },
+		`The pattern "default" stands for these, so far as the running Go has them:`: defaultBlock,
+	},
+	"process/process.go": {
+		"on other systems than Linux too, as told below.": processBlock,
+	},
+}
+
 func main() {
-	check := flag.Bool("check", false, "fail if the lists are not up to date, and write nothing")
-	flag.Parse()
+	runtimemetrics.Stop() // nothing is to be published from here
+	flags := flag.NewFlagSet("gendoc", flag.ExitOnError)
+	check := flags.Bool("check", false, "fail if the lists are not up to date, and write nothing")
+	flags.Parse(os.Args[1:])
 	log.SetFlags(0)
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "RUNTIMEMETRICS_") && name != "RUNTIMEMETRICS_E2E" {
+			log.Fatalf("%s is set, and would be taken for a flag's default", name)
+		}
+	}
 	stale := false
-	for _, file := range []string{"README.md", "docs/gauges.md"} {
-		old, err := os.ReadFile(file)
+	update := func(file string, change func(text string) (string, error)) {
+		old := source(file)
+		text, err := change(old)
 		if err != nil {
-			log.Fatal(err)
+			log.Fatalf("%s: %v", file, err)
 		}
-		text := string(old)
-		for mark, list := range lists() {
-			text = replace(text, mark, list)
+		if text == old {
+			return
 		}
-		if text == string(old) {
-			continue
-		}
-		if *check && strings.Contains(text, "With Go ") && !strings.Contains(string(old), "With Go "+release()+" ") {
+		if *check && strings.Contains(text, "With Go ") && !strings.Contains(old, "With Go "+release()+" ") {
 			log.Printf("%s was made with another release than Go %s: not checked", file, release())
-			continue
+			return
 		}
 		stale = true
 		if *check {
@@ -46,29 +77,180 @@ func main() {
 			log.Fatal(err)
 		}
 	}
+	for file, marks := range pages {
+		update(file, func(text string) (string, error) {
+			for _, mark := range marks {
+				if !strings.Contains(text, "<!-- "+mark+" -->") {
+					return "", fmt.Errorf("the mark <!-- %s --> is missing", mark)
+				}
+			}
+			for mark, list := range lists() {
+				var err error
+				if text, err = betweenMarks(text, mark, list); err != nil {
+					return "", err
+				}
+			}
+			return text, nil
+		})
+	}
+	for file, blocks := range comments {
+		update(file, func(text string) (string, error) {
+			for line, block := range blocks {
+				var err error
+				if text, err = belowLine(text, line, block()); err != nil {
+					return "", err
+				}
+			}
+			return text, nil
+		})
+	}
 	if *check && stale {
 		os.Exit(1)
 	}
 }
 
-// replace puts list between the marks of its name, if the text has them.
-func replace(text, mark, list string) string {
+func source(file string) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return string(text)
+}
+
+// betweenMarks puts list between the marks of its name, if the text has them.
+func betweenMarks(text, mark, list string) (string, error) {
 	begin, end := "<!-- "+mark+" -->\n", "<!-- end "+mark+" -->"
 	before, rest, ok := strings.Cut(text, begin)
 	if !ok {
-		return text
+		return text, nil
 	}
 	_, after, ok := strings.Cut(rest, end)
 	if !ok {
-		log.Fatalf("%q has no %q", begin, end)
+		return "", fmt.Errorf("%q has no %q", begin, end)
 	}
-	return before + begin + list + end + after
+	return before + begin + list + end + after, nil
+}
+
+// belowLine puts block into a comment, instead of the indented one that stands
+// below a line of it.
+func belowLine(text, line, block string) (string, error) {
+	before, rest, ok := strings.Cut(text, "// "+line+"\n//\n")
+	if !ok {
+		return "", fmt.Errorf("there is no comment with the line %q", line)
+	}
+	if !strings.HasPrefix(rest, "//\t") {
+		return "", fmt.Errorf("below the line %q there is no indented block", line)
+	}
+	for strings.HasPrefix(rest, "//\t") {
+		_, rest, _ = strings.Cut(rest, "\n")
+	}
+	return before + "// " + line + "\n//\n" + block + rest, nil
+}
+
+// setting is a flag as the documentation shows it.
+type setting struct {
+	name, def, help string
+}
+
+// settings are the flags that package runtimemetrics has defined, in the order of
+// its table.
+func settings(table string) (all []setting) {
+	place := func(name string) int { return strings.Index(table, "ame: "+strconv.Quote(name)) }
+	flag.VisitAll(func(f *flag.Flag) {
+		if place(f.Name) < 0 {
+			return // package testing's
+		}
+		_, usage := flag.UnquoteUsage(f)
+		usage, _, _ = strings.Cut(usage, " (environment ")
+		all = append(all, setting{f.Name, f.DefValue, usage})
+	})
+	sort.Slice(all, func(i, j int) bool { return place(all[i].name) < place(all[j].name) })
+	return all
+}
+
+// flagTable lists flags in Markdown.
+func flagTable(all []setting) string {
+	var b strings.Builder
+	fmt.Fprintln(&b, "| flag | default | |\n|---|---|---|")
+	for _, s := range all {
+		def := ""
+		if s.def != "" {
+			def = "`" + s.def + "`"
+		}
+		fmt.Fprintf(&b, "| `--%s` | %s | %s |\n", s.name, def, strings.ReplaceAll(s.help, "|", `\|`))
+	}
+	return b.String()
+}
+
+// flagBlock lists flags in a comment.
+func flagBlock(all []setting) string {
+	const indent, width = 25, 80
+	var b strings.Builder
+	for _, s := range all {
+		text := s.help
+		if s.def != "" {
+			text += "; default " + s.def
+		}
+		line := fmt.Sprintf("%-*s", indent, "--"+s.name)
+		for _, word := range strings.Fields(text) {
+			if len(line)+len(word) > width && len(strings.TrimSpace(line)) > 0 && line[len(line)-1] != ' ' {
+				fmt.Fprintf(&b, "//\t%s\n", line)
+				line = strings.Repeat(" ", indent)
+			}
+			if line[len(line)-1] != ' ' {
+				line += " "
+			}
+			line += word
+		}
+		fmt.Fprintf(&b, "//\t%s\n", line)
+	}
+	return b.String()
+}
+
+// gaugeBlock lists those of the 27 gauges whose names begin so, and with no
+// longer prefix that has a block of its own.
+func gaugeBlock(prefix string) string {
+	var b strings.Builder
+	for _, g := range collector.Gauges() {
+		if strings.HasPrefix(g.Name, prefix) && (prefix == "mem.gc." || !strings.HasPrefix(g.Name, "mem.gc.")) {
+			fmt.Fprintf(&b, "//\t%-23s %s %-5s  %s\n", g.Name, grows(g), g.Unit, g.Help)
+		}
+	}
+	return b.String()
+}
+
+func defaultBlock() string {
+	var b strings.Builder
+	for _, m := range defaults.Metrics {
+		fmt.Fprintf(&b, "//\t%-29s %s\n", m.Path, m.Help)
+	}
+	return b.String()
+}
+
+func processBlock() string {
+	var b strings.Builder
+	for i, g := range procstat.Gauges() {
+		everywhere := "*"
+		if procstat.OnLinuxOnly(i) {
+			everywhere = " "
+		}
+		fmt.Fprintf(&b, "//\t%-34s%s%s %s\n", g.Name, grows(g), everywhere, g.Help)
+	}
+	return b.String()
+}
+
+func grows(g collector.Gauge) string {
+	if g.Kind == collector.Cumulative {
+		return "+"
+	}
+	return " "
 }
 
 func lists() map[string]string {
 	return map[string]string{
+		"flags":   flagTable(settings(source("flags.go"))),
 		"gauges":  gaugeTable(collector.Gauges()),
-		"process": gaugeTable(process.Gauges()),
+		"process": gaugeTable(procstat.Gauges()),
 		"leaks":   gaugeTable(leaks.Gauges()),
 		"runtime": defaultTable(),
 		"numbers": numbers(),
@@ -126,7 +308,7 @@ func numbers() string {
 		{"by default", base},
 		{"`--metric-runtime=default`", base + curated + others},
 		{"`--metric-runtime=all`", base + all + others},
-		{"`all` and package process, in a container", base + all + others + len(process.Gauges())},
+		{"`all` and package process, in a container", base + all + others + len(procstat.Gauges())},
 	} {
 		fmt.Fprintf(&b, "| %s | %d | %.0f MB |\n", row.name, row.n, float64(row.n)*file/1e6)
 	}
