@@ -7,6 +7,7 @@
 # make alert   Prometheus and Alertmanager, a service that leaks, and its alert
 # make idle    what is linked in, and what it does in an idle service
 # make fuzz    each fuzz target for FUZZTIME
+# make v2kernel  the tests on a kernel with cgroup v2 only, in qemu: some four minutes
 # make soak    SOAK long against servers and resolvers that fail at random
 # make live    the page with the curves
 
@@ -34,7 +35,7 @@ export DOCKER_HOME ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/runtimemetrics-dock
 # but these.
 PACKAGES  = $(shell $(GO) list ./... | grep -vE '/(examples|dashboards|internal/(tools|hostcheck|cgocalls))(/|$$)')
 
-.PHONY: test check demo live alert bench pauses fleet idle fuzz soak deps lint unit cover releases leaks cross modules interop vuln
+.PHONY: v2kernel test check demo live alert bench pauses fleet idle fuzz soak deps lint unit cover releases leaks cross modules interop vuln
 
 # Not to be skipped, once deps has installed what it takes.
 test: export RUNTIMEMETRICS_E2E = required
@@ -137,3 +138,7 @@ fuzz:
 
 soak:
 	cd tests && SOAK=$(SOAK) $(GO) test -count=1 -v -timeout 0 ./soak
+
+# Its own target: it is the one that takes a kernel and minutes.
+v2kernel:
+	tests/v2kernel/run

@@ -13,8 +13,8 @@ import (
 func (r *Reader) findCgroups() {
 	r.cgroup = r.file("/proc/self/cgroup")
 	r.cgroups = bytes.Clone(r.contents(r.cgroup))
-	mountinfo, err := os.ReadFile(r.root + "/proc/self/mountinfo")
-	r.stale = r.stale || noDescriptor(err)
+	mountinfo, _ := r.once("/proc/self/mountinfo")
+	mountinfo = bytes.Clone(mountinfo)
 
 	if dirs, v1 := r.home(mountinfo, "memory", "memory.usage_in_bytes", "memory.current"); dirs != nil {
 		r.findMemory(dirs, v1)

@@ -103,11 +103,10 @@ func (r *Reader) findProcess() {
 	if f := r.file("/proc/self/status"); f != nil {
 		r.add(func() { r.status(r.contents(f)) }, rss, rssUpper, rssAnon, rssFile, swap, threads)
 	}
-	b, err := os.ReadFile(r.root + "/proc/self/stat")
-	r.stale = r.stale || noDescriptor(err)
+	b, err := r.once("/proc/self/stat")
 	if ticks, ok := startTicks(b); ok {
 		r.add(func() { r.age(ticks) }, startTime, uptime)
-	} else if b == nil && !r.stale { // no /proc
+	} else if err == syscall.ENOENT { // no /proc
 		r.add(r.setInitialized, startTime, uptime)
 	}
 }
@@ -209,12 +208,12 @@ func (r *Reader) entries(dir *file) (uint64, error) {
 func (r *Reader) age(ticks uint64) {
 	const tick = time.Second / 100 // USER_HZ is 100 wherever Go runs
 	up, err := r.sinceBoot()
-	if err != nil || ticks > uint64(up/tick) {
+	if err != nil || ticks > uint64((up+time.Second)/tick) {
 		return
 	}
 	// It follows when the clock is set, but does not jitter with what the system
 	// rounds: up to a second either way.
-	ago := up - time.Duration(ticks)*tick
+	ago := max(up-time.Duration(ticks)*tick, 0)
 	start := r.now().Add(-ago)
 	if d := start.Sub(r.started); d > 2*time.Second || d < -2*time.Second {
 		r.started = start
@@ -222,8 +221,8 @@ func (r *Reader) age(ticks uint64) {
 	r.setStart(r.started, ago)
 }
 
-// bootClock tells the time since the boot, rounded up to a second, in the clock
-// in which the kernel counts the start of a process.
+// bootClock tells the time since the boot, in the clock in which the kernel counts
+// the start of a process. Linux rounds it up to a second, gVisor down.
 func (s *system) bootClock() (time.Duration, error) {
 	err := syscall.Sysinfo(&s.info)
 	return time.Duration(s.info.Uptime) * time.Second, err
@@ -238,18 +237,7 @@ func openPath(path string) (int, error) {
 	return syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 }
 
-func noDescriptor(err error) bool {
-	errno, ok := errnoOf(err)
-	return ok && (errno == syscall.EMFILE || errno == syscall.ENFILE)
-}
-
-func errnoOf(err error) (syscall.Errno, bool) {
-	if p, ok := err.(*os.PathError); ok {
-		err = p.Err
-	}
-	errno, ok := err.(syscall.Errno)
-	return errno, ok
-}
+func noDescriptor(err error) bool { return err == syscall.EMFILE || err == syscall.ENFILE }
 
 // file returns a file that can be read, or nil: pressure files can be there and
 // refuse.
@@ -268,6 +256,19 @@ func (r *Reader) try(path string) (*file, error) {
 	}
 	r.files = append(r.files, f)
 	return f, nil
+}
+
+// once returns what is in a file that is read this time only, and not through
+// package os, which would take two more descriptors for its poller. It is valid
+// until the next read.
+func (r *Reader) once(path string) ([]byte, error) {
+	fd, err := openPath(r.root + path)
+	if err != nil {
+		r.stale = r.stale || noDescriptor(err)
+		return nil, err
+	}
+	defer syscall.Close(fd)
+	return r.pread(fd)
 }
 
 // later is file for what is read in some circumstances only: it is opened when

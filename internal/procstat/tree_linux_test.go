@@ -1,6 +1,7 @@
 package procstat
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"os"
@@ -407,6 +408,90 @@ func TestFilesLargerThanTheBufferAreReadWhole(t *testing.T) {
 	}
 }
 
+// Quotas of several levels: each tick adds what happened at the level that was
+// throttled most in it, so that the gauges never fall and their rates belong to
+// one level.
+func TestThrottlingAddsUpTheLevelThatIsThrottledMost(t *testing.T) {
+	type counts = cpuCounts
+	own, parent := quota{millicores: 500}, quota{millicores: 1000}
+	var sum throttling
+	for _, step := range []struct {
+		name         string
+		own, parent  counts
+		want         counts
+		ownMillicore uint64
+	}{
+		{"at first, all that the level with more of it has counted", counts{100, 10, 1000}, counts{200, 30, 3000}, counts{200, 30, 3000}, 500},
+		{"nothing is throttled: the periods of the lowest quota", counts{110, 10, 1000}, counts{250, 30, 3000}, counts{210, 30, 3000}, 500},
+		{"only the one with fewer so far", counts{120, 15, 1500}, counts{300, 30, 3000}, counts{220, 35, 3500}, 500},
+		{"both, the parent more", counts{130, 16, 1600}, counts{310, 40, 4000}, counts{230, 45, 4500}, 500},
+		{"both alike: the lowest quota", counts{140, 18, 1700}, counts{330, 42, 4300}, counts{240, 47, 4600}, 500},
+		{"the parent has the lowest quota now", counts{150, 18, 1700}, counts{350, 42, 4300}, counts{260, 47, 4600}, 2000},
+		{"a group that was made anew", counts{1, 1, 1}, counts{360, 42, 4300}, counts{270, 47, 4600}, 2000},
+		{"and goes on", counts{6, 4, 31}, counts{360, 42, 4300}, counts{275, 50, 4630}, 2000},
+	} {
+		own.now, parent.now, own.millicores = step.own, step.parent, step.ownMillicore
+		levels := []quota{own, parent}
+		sum.add(levels)
+		own, parent = levels[0], levels[1]
+		if sum.cpuCounts != step.want {
+			t.Errorf("%s: %v, want %v", step.name, sum.cpuCounts, step.want)
+		}
+	}
+	sum.add([]quota{{now: counts{9000, 9000, 9000}}})
+	if want := (counts{275, 50, 4630}); sum.cpuCounts != want {
+		t.Errorf("a level that was found later brings its past along: %v, want %v", sum.cpuCounts, want)
+	}
+}
+
+// gVisor has no VmHWM.
+func TestPeakWithoutVmHWM(t *testing.T) {
+	r := New()
+	r.status([]byte("Name:\tserver\nVmSize:\t   11100 kB\nVmRSS:\t    3084 kB\nThreads:\t5\n"))
+	if !r.known[rssUpper] || r.value[rssUpper] < 3084<<10 || !r.known[rss] || r.known[swap] {
+		t.Errorf("the peak is %d, %v", r.value[rssUpper], r.known[rssUpper])
+	}
+	large := int64(1 << 50)
+	r.status([]byte(fmt.Sprintf("VmRSS:\t%d kB\n", large>>10)))
+	r.status([]byte("VmRSS:\t    3084 kB\n"))
+	if r.value[rssUpper] != large {
+		t.Errorf("the peak fell to %d", r.value[rssUpper])
+	}
+}
+
+// gVisor mounts cgroups of v1 with few files: what there is is told.
+func TestCgroupsOfGVisor(t *testing.T) {
+	mount := func(controller string) string {
+		return "1 1 0:29 / /sys/fs/cgroup/" + controller + " rw - cgroup none rw," + controller + "\n"
+	}
+	tr := tree{files: map[string]string{
+		"proc/self/cgroup":                           "3:pids:/\n2:memory:/\n1:cpu:/\n",
+		"proc/self/mountinfo":                        mount("cpu") + mount("memory") + mount("pids"),
+		"sys/fs/cgroup/memory/memory.usage_in_bytes": "5000000\n",
+		"sys/fs/cgroup/memory/memory.limit_in_bytes": "67108864\n",
+		"sys/fs/cgroup/cpu/cpu.cfs_quota_us":         "50000\n",
+		"sys/fs/cgroup/cpu/cpu.cfs_period_us":        "100000\n",
+		"sys/fs/cgroup/pids/pids.current":            "7\n",
+		"sys/fs/cgroup/pids/pids.max":                "100\n",
+	}}
+	r, c := treeReader(t, tr.write(t))
+	got := fromFiles(r)
+	want := tick{
+		"proc.start_time.seconds": c.time.Unix() - 10, "proc.uptime.seconds": 10,
+		"cgroup.memory.usage.bytes": 5000000, "cgroup.memory.working_set.bytes": 5000000, "cgroup.memory.limit.bytes": 67108864,
+		"cgroup.memory.tightest.used.bytes": 5000000, "cgroup.memory.tightest.limit.bytes": 67108864,
+		"cgroup.cpu.quota_millicores": 500,
+		"cgroup.pids":                 7, "cgroup.pids_limit": 100, "cgroup.pids.tightest.used": 7, "cgroup.pids.tightest.limit": 100,
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+	c.time = c.time.Add(checkEvery)
+	if fromFiles(r); r.stale {
+		t.Error("each minute it looks anew for files that will never be there")
+	}
+}
+
 func TestStartTimeFollowsTheClockWithoutJitter(t *testing.T) {
 	r, c := treeReader(t, t.TempDir())
 	up := 1000 * time.Second
@@ -423,13 +508,19 @@ func TestStartTimeFollowsTheClockWithoutJitter(t *testing.T) {
 		{"a second later", time.Second, time.Second, first, 101},
 		{"a clock that runs slow by a little", time.Second, 1010 * time.Millisecond, first, 102},
 		{"a clock that runs fast by a little", time.Second, 980 * time.Millisecond, first, 102},
-		{"a clock that is set", time.Hour, time.Second, first + 3599, 103},
+		{"the system rounds up by a second", 0, time.Second, first, 103},
+		{"and no more", time.Second, 0, first, 103},
+		{"a clock that is set", time.Hour, time.Second, first + 3599, 104},
 	} {
 		c.time, up = c.time.Add(test.real), up+test.boot
 		r.age(90000)
 		if r.value[startTime] != test.start || r.value[uptime] != test.seconds {
 			t.Errorf("%s: started at %d and up for %d, want %d and %d", test.name, r.value[startTime], r.value[uptime], test.start, test.seconds)
 		}
+	}
+	up = 899 * time.Second // gVisor rounds down
+	if r.age(90000); r.value[uptime] != 0 || r.value[startTime] != c.time.Unix() {
+		t.Errorf("rounded down: started at %d and up for %d", r.value[startTime], r.value[uptime])
 	}
 	r.known[startTime], r.known[uptime] = false, false
 	if r.age(1 << 63); r.known[startTime] || r.known[uptime] {

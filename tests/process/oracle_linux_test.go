@@ -115,6 +115,9 @@ func byProcfs(t *testing.T, pid int) (value, slack map[string]int64) {
 	value = map[string]int64{
 		"proc.rss.bytes":          int64(status.VmRSS),
 		"proc.rss.bytes.upper":    int64(status.VmHWM),
+		"proc.rss.anon.bytes":     int64(status.RssAnon),
+		"proc.rss.file.bytes":     int64(status.RssFile),
+		"proc.swap.bytes":         int64(status.VmSwap),
 		"proc.cpu.user.ns":        int64(stat.UTime) * tick,
 		"proc.cpu.sys.ns":         int64(stat.STime) * tick,
 		"proc.threads":            int64(stat.NumThreads),
@@ -126,9 +129,11 @@ func byProcfs(t *testing.T, pid int) (value, slack map[string]int64) {
 	slack = map[string]int64{
 		"proc.rss.bytes":          mib / 4, // reading takes memory as well
 		"proc.rss.bytes.upper":    mib / 4,
+		"proc.rss.anon.bytes":     mib / 4,
+		"proc.rss.file.bytes":     mib / 4,
 		"proc.cpu.user.ns":        tick,
 		"proc.cpu.sys.ns":         tick,
-		"proc.start_time.seconds": 2, // it knows the boot to the second
+		"proc.start_time.seconds": 3, // both know the boot to the second
 	}
 	return value, slack
 }
@@ -175,25 +180,30 @@ func TestPressureAgreesWithProcfs(t *testing.T) {
 	if !root {
 		t.Skip("not in the root cgroup")
 	}
-	total := func(resource string) int64 {
+	total := func(resource, kind string) int64 {
 		stats, err := fs.PSIStatsForResource(resource)
 		if err != nil {
 			t.Skip(err)
+		}
+		if kind == "full" {
+			return int64(stats.Full.Total) * 1000
 		}
 		return int64(stats.Some.Total) * 1000
 	}
 	c := start(t, "/")
 	for _, resource := range []string{"cpu", "memory", "io"} {
-		low := total(resource)
-		v, ok := c.do("read")["cgroup.pressure."+resource+".some.ns"]
-		high := total(resource)
-		if !ok {
-			t.Skip("there is none")
-		}
-		if v < low || v > high {
-			t.Errorf("%s: %d is not within %d and %d", resource, v, low, high)
-		} else {
-			t.Logf("%s: %d, procfs says %d and %d", resource, v, low, high)
+		for _, kind := range []string{"some", "full"} {
+			low := total(resource, kind)
+			v, ok := c.do("read")["cgroup.pressure."+resource+"."+kind+".ns"]
+			high := total(resource, kind)
+			if !ok {
+				t.Skip("there is none")
+			}
+			if v < low || v > high {
+				t.Errorf("%s %s: %d is not within %d and %d", resource, kind, v, low, high)
+			} else {
+				t.Logf("%s %s: %d, procfs says %d and %d", resource, kind, v, low, high)
+			}
 		}
 	}
 }
