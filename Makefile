@@ -126,7 +126,7 @@ modules:
 
 # Other people's servers, which take long to build; more so with -race.
 interop:
-	set -eo pipefail; for m in $(INTEROP); do (cd $$m && $(GO) vet ./... && $(GO) test -count=1 -v ./... | grep -v '^=== '); done
+	set -eo pipefail; for m in $(INTEROP); do (cd $$m && $(GO) vet ./... && $(GO) test -count=1 -timeout=30m -v ./... | grep -v '^=== '); done
 
 vuln:
 	@$(TOOL) govulncheck ./... || { [ $$? = 1 ] && echo "SKIPPED: the vulnerability database cannot be had here"; }
