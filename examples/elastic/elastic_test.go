@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -397,49 +396,5 @@ func TestReadme(t *testing.T) {
 		if row := fmt.Sprintf("\n| `%s` | %s | ", f.name, f.counterpart()); !strings.Contains(string(text), row) {
 			t.Errorf("README.md has no row %q", row)
 		}
-	}
-}
-
-// TestMappings holds modules.d/statsd.yml equal to the list of all gauges.
-func TestMappings(t *testing.T) {
-	text, err := os.ReadFile("modules.d/statsd.yml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var modules []struct {
-		Mappings []struct {
-			Metric string
-			Value  struct{ Field string }
-		} `yaml:"statsd.mappings"`
-	}
-	if err := yaml.UnmarshalStrict(text, &modules); err != nil && !strings.Contains(err.Error(), "not found in type") {
-		t.Fatal(err)
-	}
-	mapped := map[string]bool{}
-	for _, m := range modules[0].Mappings {
-		if m.Metric != "go."+m.Value.Field {
-			t.Errorf("%s becomes %s", m.Metric, m.Value.Field)
-		}
-		if mapped[m.Value.Field] {
-			t.Errorf("%s is there twice", m.Value.Field)
-		}
-		mapped[m.Value.Field] = true
-	}
-
-	text, err = os.ReadFile("../../docs/gauges.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]bool{"expvar.orders": true, "expvar.balance": true, "own.negative": true}
-	name := regexp.MustCompile("`((?:cpu|mem|runtime|runtimemetrics|proc|cgroup)\\.[A-Za-z0-9_.-]+)`")
-	for _, line := range strings.Split(string(text), "\n") {
-		if strings.HasPrefix(line, "|") {
-			for _, match := range name.FindAllStringSubmatch(line, -1) {
-				want[match[1]] = true
-			}
-		}
-	}
-	if lost, more := missing(want, mapped), missing(mapped, want); lost != nil || more != nil {
-		t.Errorf("modules.d/statsd.yml lacks %q, and has %q, which docs/gauges.md has not", lost, more)
 	}
 }

@@ -24,8 +24,9 @@ import (
 
 // pages are the files with marks, and the marks that each must have.
 var pages = map[string][]string{
-	"README.md":      {"gauges"},
-	"docs/gauges.md": {"gauges", "runtime", "process", "leaks", "numbers"},
+	"README.md":                             {"gauges"},
+	"docs/gauges.md":                        {"gauges", "runtime", "process", "leaks", "numbers"},
+	"examples/elastic/modules.d/statsd.yml": {"mappings"},
 }
 
 // comments are the files with blocks in their package comments, by the lines
@@ -248,12 +249,13 @@ func grows(g collector.Gauge) string {
 
 func lists() map[string]string {
 	return map[string]string{
-		"flags":   flagTable(settings(source("flags.go"))),
-		"gauges":  gaugeTable(collector.Gauges()),
-		"process": gaugeTable(procstat.Gauges()),
-		"leaks":   gaugeTable(leaks.Gauges()),
-		"runtime": defaultTable(),
-		"numbers": numbers(),
+		"flags":    flagTable(settings(source("flags.go"))),
+		"gauges":   gaugeTable(collector.Gauges()),
+		"process":  gaugeTable(procstat.Gauges()),
+		"leaks":    gaugeTable(leaks.Gauges()),
+		"runtime":  defaultTable(),
+		"numbers":  numbers(),
+		"mappings": mappings(),
 	}
 }
 
@@ -276,7 +278,7 @@ func defaultTable() string {
 	var b strings.Builder
 	fmt.Fprintln(&b, "| metric | gauges | what it tells |\n|---|---|---|")
 	for _, d := range defaults.Metrics {
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", d.Path, strings.Join(namesOf(d.Path), "<br>"), d.Help)
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", d.Path, "`"+strings.Join(namesOf(d.Path), "`<br>`")+"`", d.Help)
 	}
 	return b.String()
 }
@@ -284,11 +286,45 @@ func defaultTable() string {
 // namesOf returns the names of the gauges that a pattern makes.
 func namesOf(pattern string) []string {
 	var names []string
-	c := collector.New(func(key string, _ uint64) { names = append(names, "`"+key+"`") })
+	c := collector.New(func(key string, _ uint64) { names = append(names, key) })
 	c.EnableCPU, c.EnableMem, c.Runtime = false, false, []string{pattern}
 	c.Collect()
 	return names
 }
+
+// mappings lists all gauges as Metricbeat's statsd module wants them.
+func mappings() string {
+	own := func(gauges []collector.Gauge) (names []string) {
+		for _, g := range gauges {
+			names = append(names, g.Name)
+		}
+		return names
+	}
+	var b strings.Builder
+	for _, part := range []struct {
+		title string
+		names []string
+	}{
+		{"The 27 that are always sent.", own(collector.Gauges())},
+		{"With --metric-runtime: what the library knows of itself.", others},
+		{"With Go " + release() + " and --metric-runtime=default.", namesOf("default")},
+		{"With package process.", own(procstat.Gauges())},
+		{"With package leaks.", own(leaks.Gauges())},
+	} {
+		fmt.Fprintf(&b, "    # %s\n", part.title)
+		width := 0
+		for _, name := range part.names {
+			width = max(width, len(name))
+		}
+		for _, name := range part.names {
+			fmt.Fprintf(&b, "    - {metric: go.%-*s value: {field: %s}}\n", width+1, name+",", name)
+		}
+	}
+	return b.String() + "    # " // before the mark
+}
+
+// others are what the library knows of itself.
+var others = []string{"runtimemetrics.ticks", "runtimemetrics.lost", "runtimemetrics.late.ns"}
 
 // numbers tells how many series there are and what they cost in Graphite.
 func numbers() string {
@@ -296,7 +332,7 @@ func numbers() string {
 	// (whisper.py: 16 bytes and 12 an archive, then the points).
 	const points = 6*360 + 6*24*60 + 1800*144 // 10s:6h,1m:6d,10m:1800d
 	const file = 16 + 3*12 + 12*points
-	const others = 3 // runtimemetrics.ticks, .lost, .late.ns
+	others := len(others)
 	base, curated, all := len(collector.Gauges()), len(namesOf("default")), len(namesOf("all"))
 	var b strings.Builder
 	fmt.Fprintf(&b, "With Go %s (%d metrics, /godebug left out), each process sends:\n\n", release(), metricsBut("/godebug/"))
