@@ -13,9 +13,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -306,7 +308,7 @@ func TestPageInABrowser(t *testing.T) {
 		step(fmt.Sprintf("nothing sticks out at %d pixels", width), func(b *browser) {
 			b.look(width, 800, "light", chromedp.EmulateMobile, chromedp.EmulateTouch)
 			b.sees(`document.documentElement.clientWidth === ` + fmt.Sprint(width))
-			b.sees(`document.documentElement.scrollWidth <= innerWidth`)
+			b.sees(`document.documentElement.scrollWidth <= innerWidth && innerWidth === ` + fmt.Sprint(width))
 			if width < 500 {
 				want(b.t, b.eval(`new Set([...document.querySelectorAll(".chart")].map((e) => e.getBoundingClientRect().x)).size`), "1")
 			}
@@ -423,6 +425,162 @@ func TestAnHourIsDrawn(t *testing.T) {
 	if path := os.Getenv("LIVE_HOUR"); path != "" {
 		b.moveTo("[data-chart=heap] .plot", 0.5, 0.5)
 		b.picture(path)
+	}
+}
+
+// ill is a feed of two services, one of which has faults. It begins half an hour
+// ago.
+type ill struct {
+	*feed
+	second float64
+	worlds map[string]world
+}
+
+func newIll(now moment) *ill {
+	w := healthy()
+	w["cpu.goroutines"] = changed(w["cpu.goroutines"], 700, grows(1.5))
+	w["runtime.sched.latencies.ns.p99"] = changed(w["runtime.sched.latencies.ns.p99"], 1500, is(40e6))
+	w["cgroup.cpu.throttled_periods"] = changed(w["cgroup.cpu.throttled_periods"], 1500, grows(4))
+	w["leaks.goroutines"] = changed(w["leaks.goroutines"], 800, func(since float64) float64 { return math.Floor(since / 60) })
+	const seconds = 1800
+	i := &ill{feed: &feed{store: newStore()}, worlds: map[string]world{"go.checkout.": w, "go.shop.": healthy()}}
+	for s := range seconds {
+		i.tick(now.plus(int64(1000 * (s - seconds))))
+	}
+	return i
+}
+
+func (i *ill) tick(at moment) {
+	for prefix, w := range i.worlds {
+		var d datagram
+		for name, value := range w {
+			d.samples = append(d.samples, sample{name: prefix + name, value: value(i.second)})
+		}
+		i.add(at, netipPort(uint16(41000+len(prefix))), d)
+	}
+	i.second++
+}
+
+// TestFindingsReachEverybody looks at findings as a reader does who has a mouse, a
+// keyboard or a screen reader. LIVE_FINDINGS=DIR writes pictures to that directory.
+func TestFindingsReachEverybody(t *testing.T) {
+	b := openBrowser(t)
+	c := newClock()
+	both := newIll(c.now())
+	server := httptest.NewServer(web(both.store, c, sender, "", ""))
+	defer server.Close()
+	// The services go on, so that the page does not call them gone.
+	var going sync.WaitGroup
+	done := make(chan bool)
+	going.Go(func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			both.tick(c.now())
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+		}
+	})
+	defer going.Wait()
+	defer close(done)
+
+	b.do(chromedp.Navigate(server.URL + "/#window=60&service=go.checkout"))
+	const text = `[...document.querySelectorAll("#findings .text")].map((e) => e.innerText).join("|")`
+	b.sees(`!document.querySelector("#findings").hidden`)
+	for i, part := range []string{"goroutines leaked: nobody can wake them", "The least number of goroutines has risen for", "the CPU quota is used up"} {
+		if got := strings.Split(b.eval(text), "|"); len(got) != 3 || !strings.Contains(got[i], part) {
+			t.Fatalf("the findings are %q, of which number %d should have %q", got, i, part)
+		}
+	}
+	b.sees(`document.querySelector("#news[role=status]").textContent.startsWith("Found: ")`)
+	b.sees(`document.querySelector('[data-service="go.checkout"]').innerText.includes("3 findings")`)
+	b.sees(`document.querySelectorAll(".chart.wrong").length === 3`)
+
+	t.Run("by keyboard", func(t *testing.T) {
+		b := &browser{t, b.ctx, b.console}
+		b.eval(`document.activeElement.blur()`)
+		reached := make(map[string]bool)
+		for range 40 {
+			b.do(chromedp.KeyEvent(kb.Tab))
+			reached[b.eval(`document.activeElement.closest("#findings") ? document.activeElement.tagName + " " + [...document.querySelectorAll("#findings li")].indexOf(document.activeElement.closest("li")) : ""`)] = true
+		}
+		for i := range 3 {
+			for _, tag := range []string{"BUTTON", "A"} {
+				if !reached[fmt.Sprint(tag, " ", i)] {
+					t.Errorf("%s of finding %d cannot be reached", tag, i)
+				}
+			}
+		}
+		b.eval(`document.querySelector("#findings li:nth-child(2) button").focus()`)
+		b.do(chromedp.KeyEvent(kb.Enter))
+		b.sees(`document.activeElement.closest("[data-chart=goroutines]")`)
+		b.eval(`document.activeElement.blur(), scrollTo(0, 0)`)
+	})
+
+	t.Run("by a screen reader", func(t *testing.T) {
+		tree, err := chromedp.Call(b.ctx, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		says := make(map[string]bool)
+		for _, n := range tree.Nodes {
+			if !n.Ignored && n.Role != nil && n.Name != nil {
+				says[strings.ToLower(strings.Trim(string(n.Role.Value), `"`)+" "+strings.Trim(string(n.Name.Value), `"`))] = true
+			}
+		}
+		for _, what := range []string{"region What is wrong", "heading What is wrong", "button Show the chart",
+			"link What it means: RuntimemetricsGoroutineLeak", "StaticText Look where most of them wait."} {
+			if !says[strings.ToLower(what)] {
+				t.Errorf("it does not say %q", what)
+			}
+		}
+	})
+
+	t.Run("once", func(t *testing.T) {
+		b := &browser{t, b.ctx, b.console}
+		b.eval(`(window.told = 0, new MutationObserver((m) => window.told += m.length).observe(document.querySelector("#news"), { childList: true, characterData: true, subtree: true }))`)
+		first := b.eval(`document.querySelector("#findings li").dataset.mark = "same"`)
+		datagrams := `Number(document.querySelector("#datagrams").textContent.replace(/\D/g, ""))`
+		before := b.eval(datagrams)
+		b.sees(datagrams + " > 4 + " + before)
+		want(t, b.eval(`window.told`), "0")
+		want(t, b.eval(`document.querySelector("#findings li").dataset.mark`), first)
+	})
+
+	t.Run("and a healthy service has none", func(t *testing.T) {
+		b := &browser{t, b.ctx, b.console}
+		b.click(`[data-service="go.shop"] button`)
+		b.sees(`document.querySelector("#name").textContent === "go.shop" && document.querySelector("#findings").hidden`)
+		b.sees(`document.querySelector("#about").textContent.includes("nothing found wrong")`)
+		b.click(`[data-service="go.checkout"] button`)
+		b.sees(`!document.querySelector("#findings").hidden`)
+	})
+
+	for _, width := range []int64{320, 360, 390, 768, 1200, 2200} {
+		t.Run(fmt.Sprintf("at %d pixels", width), func(t *testing.T) {
+			b := &browser{t, b.ctx, b.console}
+			for _, scheme := range []string{"light", "dark"} {
+				options := []chromedp.EmulateViewportOption{}
+				if width < 800 {
+					options = append(options, chromedp.EmulateMobile, chromedp.EmulateTouch)
+				}
+				b.look(width, 900, scheme, options...)
+				b.sees(`document.documentElement.clientWidth === ` + fmt.Sprint(width))
+				b.sees(`document.documentElement.scrollWidth <= innerWidth && innerWidth === ` + fmt.Sprint(width))
+				// Nothing runs out of its card, and no name in a legend is cut.
+				want(t, b.eval(`[...document.querySelectorAll(".chart, #findings li")].filter((card) => [...card.querySelectorAll(".value, .label, h3, .text, .next, a, button")]
+					.some((e) => !e.closest(".tip") && e.offsetWidth && (e.getBoundingClientRect().right > card.getBoundingClientRect().right || e.scrollWidth > e.offsetWidth + 1))).map((e) => e.innerText)`), "")
+				if dir := os.Getenv("LIVE_FINDINGS"); dir != "" {
+					b.picture(filepath.Join(dir, fmt.Sprintf("findings-%d-%s.png", width, scheme)))
+					b.eval(`document.querySelector("[data-chart=cpu]").scrollIntoView()`)
+					b.picture(filepath.Join(dir, fmt.Sprintf("charts-%d-%s.png", width, scheme)))
+					b.eval(`scrollTo(0, 0)`)
+				}
+			}
+		})
 	}
 }
 

@@ -54,6 +54,8 @@ var chartedSections = []section{
 	{"Go runtime", []chart{
 		{"goroutines", "Goroutines", "Follow the load. If they only ever climb, they leak.", true, []view{
 			{"", "", []curve{newCurve("cpu.goroutines", level, "goroutines")}}}},
+		{"leaks", "Leaked goroutines", "Nobody can wake them any more: the log names the line.", true, []view{
+			{"", "", []curve{newCurve("leaks.goroutines", level, "leaked")}}}},
 		{"heap", "Heap", "Alloc saws up to next GC. A floor that rises for hours is a leak.", true, []view{
 			{"", "bytes", []curve{
 				newCurve("mem.heap.alloc", level, "alloc"),

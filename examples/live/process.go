@@ -170,16 +170,25 @@ func inPlaceOf(same []*service, now moment) *service {
 	return alive
 }
 
+// restart is when a process took the place of another, and whether that one had said
+// goodbye.
+type restart struct {
+	at      int64
+	goodbye bool
+}
+
 // maxProcesses are told apart under one prefix before they have services of their
 // own.
-const maxProcesses = 8
+const maxProcesses = 32
 
 // begin adds a process to a service.
 func (s *store) begin(now moment, svc *service) *process {
 	s.processes++
 	p := &process{number: s.processes, seen: now.run}
 	if svc.current != nil {
-		svc.restarts = append(svc.restarts, now.run)
+		// Stop sets the levels to 0, and no process that runs has no goroutine.
+		g := svc.series["cpu.goroutines"]
+		svc.restarts = append(svc.restarts, restart{now.run, g != nil && g.value == 0})
 		svc.restarts = svc.restarts[max(0, len(svc.restarts)-maxForks):]
 	}
 	svc.processes = append(svc.processes, p)
@@ -267,7 +276,7 @@ func (s *store) split(now moment, svc *service) *service {
 		}
 	}
 	// What seemed to be restarts were none.
-	svc.restarts = slices.DeleteFunc(svc.restarts, func(t int64) bool { return t >= began })
+	svc.restarts = slices.DeleteFunc(svc.restarts, func(r restart) bool { return r.at >= began })
 	svc.processes = slices.DeleteFunc(svc.processes, func(p *process) bool { return moved[p.number] })
 	svc.current, svc.evidence = stays, 0
 	svc.lastSeen = stays.seen

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/runtimemetrics/runtimemetrics"
+	_ "github.com/runtimemetrics/runtimemetrics/leaks"   // if an interval is set, and Go is 1.27 or later
 	_ "github.com/runtimemetrics/runtimemetrics/process" // CPU, memory, files
 )
 
@@ -20,6 +21,8 @@ type shop struct {
 	inFlight atomic.Int64
 
 	leaks bool
+	rate  float64 // requests per second, on average
+	limit int64   // of the cache, in bytes
 
 	mu    sync.Mutex
 	cache map[int][]byte
@@ -27,15 +30,16 @@ type shop struct {
 }
 
 // newShop returns a shop, which may leak.
-func newShop(leaks bool) *shop { return &shop{leaks: leaks, cache: make(map[int][]byte)} }
+func newShop(leaks bool) *shop {
+	return &shop{leaks: leaks, rate: requestsPerSecond, limit: cacheLimit, cache: make(map[int][]byte)}
+}
 
 const (
 	// Requests come in waves.
 	requestsPerSecond = 70
 	wave              = 48 * time.Second
 
-	// Now and then there is a rush of them.
-	rush      = 70 // requests per second more
+	// Now and then there is a rush of as many more.
 	rushEvery = 25 * time.Second
 	rushLasts = 3 * time.Second
 
@@ -71,9 +75,9 @@ func (s *shop) run(ctx context.Context) {
 		case <-tick.C:
 		}
 		up := time.Since(began)
-		rate := requestsPerSecond * (1 + 0.7*math.Sin(2*math.Pi*float64(up)/float64(wave)))
+		rate := s.rate * (1 + 0.7*math.Sin(2*math.Pi*float64(up)/float64(wave)))
 		if up > rushEvery && up%rushEvery < rushLasts {
-			rate += rush
+			rate += s.rate
 		}
 		due += step.Seconds() * rate
 		for ; due >= 1; due-- {
@@ -110,7 +114,7 @@ func (s *shop) answer(ctx context.Context) {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.bytes > cacheLimit {
+	if s.bytes > s.limit {
 		clear(s.cache)
 		s.bytes = 0
 	}

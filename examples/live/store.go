@@ -88,7 +88,7 @@ type service struct {
 	current   *process
 	evidence  int     // for there being two: see returned
 	forks     []int64 // when a frame was opened early, because another process sent
-	restarts  []int64 // when another process began, in the time that is kept
+	restarts  []restart
 
 	series  map[string]*series
 	waiting [2]list.List // the series by when they last came: those that are new, and those that are steady

@@ -22,12 +22,13 @@ var (
 // feed is a store and the clock of the test.
 type feed struct {
 	*store
-	now moment
-	p   *parser
+	now  moment
+	p    *parser
+	port uint16 // see live
 }
 
 func newFeed() *feed {
-	return &feed{newStore(), moment{run: 5000, wall: epoch.UnixMilli()}, newParser()}
+	return &feed{store: newStore(), now: moment{run: 5000, wall: epoch.UnixMilli()}, p: newParser()}
 }
 
 // send puts in a datagram as it arrives from a port.

@@ -74,6 +74,7 @@ type serviceInfo struct {
 	Gauges   int      `json:"gauges"`
 	Interval float64  `json:"interval"` // seconds; 0 while it is not known
 	Gone     *float64 `json:"gone"`     // seconds since it was last heard of, if it is gone
+	Findings int      `json:"findings"` // how many
 }
 
 // shown is the service whose charts are looked at.
@@ -85,6 +86,7 @@ type shown struct {
 	From     int64             `json:"from"`               // number of the first frame in Times
 	Times    []int64           `json:"times"`
 	Values   map[string]values `json:"values"` // by key of the curve
+	Findings []finding         `json:"findings"`
 }
 
 // query is what the page has already, and what it wants to see.
@@ -105,7 +107,7 @@ func (s *store) answer(now moment, q query, preferred string) answer {
 	a := answer{Now: now.run, Wall: now.wall, Counts: s.counts, Notices: s.notices(now), Services: []serviceInfo{}}
 	var chosen, first, sample *service
 	for _, svc := range s.services {
-		info := serviceInfo{ID: svc.id, Title: svc.title(), Tags: svc.tags, From: svc.sentFrom(), Gauges: len(svc.series)}
+		info := serviceInfo{ID: svc.id, Title: svc.title(), Tags: svc.tags, From: svc.sentFrom(), Gauges: len(svc.series), Findings: len(svc.judge(now))}
 		if interval, ok := svc.interval(); ok {
 			info.Interval = float64(interval) / 1000
 		}
@@ -142,7 +144,7 @@ func (s *store) answer(now moment, q query, preferred string) answer {
 // show returns the frames that the page lacks. left is not 0 if there are too many
 // of them for an answer, and is the time that those cover which are in it.
 func (svc *service) show(now moment, q query) (out *shown, left time.Duration) {
-	out = &shown{ID: svc.id, Version: svc.version, Gap: svc.gap(), Values: make(map[string]values)}
+	out = &shown{ID: svc.id, Version: svc.version, Gap: svc.gap(), Values: make(map[string]values), Findings: svc.judge(now)}
 	names := make([]string, 0, len(svc.series))
 	for name := range svc.series {
 		names = append(names, name)

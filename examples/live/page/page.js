@@ -85,6 +85,7 @@ function take(answer, wanted) {
   answer.services.sort((a, b) => byName.compare(a.id, b.id));
   const service = answer.services.find((s) => s.id === shown?.id);
   heading(service, answer.notices);
+  judge(shown);
   footer(answer);
   list(answer.services, service);
   draw();
@@ -161,6 +162,7 @@ function heading(service, notices) {
     `${service.gauges} gauge${service.gauges === 1 ? "" : "s"}`,
     "from " + service.from,
     service.tags.replaceAll(",", ", "),
+    service.findings || service.gone !== null ? "" : "nothing found wrong",
   ];
   setText($("about"), about.filter(Boolean).join(" · ") || "Nothing has been received yet.");
   const gone = service && service.gone !== null;
@@ -176,6 +178,57 @@ function alerts(lines) {
   while (box.children.length > lines.length) box.lastChild.remove();
   while (box.children.length < lines.length) box.append(element("p"));
   lines.forEach((line, i) => setText(box.children[i], line));
+}
+
+// judge lists what is wrong with the service that is shown. What is listed already
+// stays where it is: the reader may be about to click, and a screen reader is told
+// of a finding once, not whenever a number in it changes.
+function judge(shown) {
+  const found = shown?.findings ?? [];
+  const section = $("findings");
+  section.hidden = found.length === 0;
+  const ul = section.querySelector("ul");
+  const items = new Map([...ul.children].map((li) => [li.dataset.finding, li]));
+  const news = [];
+  found.forEach((f, i) => {
+    const id = shown.id + " " + f.id;
+    let li = items.get(id);
+    if (!li) {
+      news.push(f.text);
+      li = element("li", {}, element("p", { className: "text" }), element("p", { className: "next", textContent: f.next }));
+      li.dataset.finding = id;
+      if (f.command) {
+        li.append(element("code", { textContent: f.command }));
+      }
+      const show = element("button", { type: "button", textContent: "Show the chart" });
+      show.onclick = () => {
+        const plot = document.querySelector(`[data-chart="${f.chart}"] .plot`);
+        plot.scrollIntoView({ block: "center" });
+        plot.focus({ preventScroll: true });
+      };
+      const link = element("a", { href: f.link, target: "_blank", rel: "noreferrer", textContent: "What it means" });
+      link.setAttribute("aria-label", "What it means: " + f.id);
+      li.append(element("p", { className: "more" }, show, link));
+      // Browsers have a clipboard for pages of localhost, not for those of other addresses.
+      if (f.command && navigator.clipboard) {
+        const copy = element("button", { type: "button", textContent: "Copy the command" });
+        copy.onclick = async () => {
+          await navigator.clipboard.writeText(f.command);
+          copy.textContent = "Copied";
+        };
+        li.lastChild.append(copy);
+      }
+    }
+    items.delete(id);
+    setText(li.querySelector(".text"), f.text);
+    li.querySelector("button").hidden = !document.querySelector(`[data-chart="${f.chart}"]`);
+    if (ul.children[i] !== li) ul.insertBefore(li, ul.children[i] ?? null);
+  });
+  for (const li of items.values()) li.remove();
+  if (news.length) $("news").textContent = "Found: " + news.join(" ");
+  else if (found.length === 0) setText($("news"), "");
+  const wrong = new Set(found.map((f) => f.chart));
+  for (const chart of charts.values()) chart.element.classList.toggle("wrong", wrong.has(chart.spec.id));
 }
 
 // list keeps the list of services as it should be, without touching what has
@@ -196,8 +249,10 @@ function list(services, shown) {
       li.dataset.service = s.id;
     }
     items.delete(s.id);
-    setText(li.querySelector("small"), s.gone !== null ? "gone since " + ago(s.gone) : [s.from, s.tags].filter(Boolean).join(" · "));
+    const found = s.findings ? s.findings + (s.findings === 1 ? " finding" : " findings") : "";
+    setText(li.querySelector("small"), s.gone !== null ? "gone since " + ago(s.gone) : [found, s.from, s.tags].filter(Boolean).join(" · "));
     li.classList.toggle("gone", s.gone !== null);
+    li.classList.toggle("wrong", s.findings > 0);
     if (s === shown) li.setAttribute("aria-current", "true"); else li.removeAttribute("aria-current");
     if (ul.children[i] !== li) ul.insertBefore(li, ul.children[i] ?? null);
   });
