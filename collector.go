@@ -2,119 +2,100 @@ package runtimemetrics
 
 import (
 	"fmt"
-	"hash/maphash"
 	"runtime"
-	"sync"
 	"time"
 
 	"github.com/runtimemetrics/runtimemetrics/collector"
+	"github.com/runtimemetrics/runtimemetrics/internal/link"
 )
 
 const (
-	// While a program waits for its flags to be parsed, this often is looked
-	// whether they are; after a minute, every second.
-	pollEvery     = 20 * time.Millisecond
-	pollEveryLate = time.Second
-
-	// Flags are set one by one while a program parses them; this long after
-	// the last one they count as settled.
-	quiet = 50 * time.Millisecond
-
-	// A program that never calls flag.Parse starts to publish this long after
-	// init if RUNTIMEMETRICS_STATSD is set, or after one of the flags was set:
-	// cobra sets flags without telling package flag.
-	unparsedStart = 5 * time.Second
-
-	// A program in which nothing has started is told how after this long.
-	hintAfter = time.Minute
-
-	// The first tick waits this long for the server's name to resolve.
-	firstLookup = time.Second
-
-	// What comes later than this is late, where the difference counts.
-	onTime = time.Millisecond
-
-	// While sending fails and works in turns, this is the time between two
-	// reports of it.
-	reportEvery = 10 * time.Minute
+	// A tick of more datagrams than that is spread, one each spreadBy, so that it
+	// does not overrun the server's receive buffer by itself. That takes half the
+	// pause at most, and at the end of the session spreadStop; the rest is sent at
+	// once.
+	burst      = 32
+	spreadBy   = time.Millisecond
+	spreadStop = 400 * time.Millisecond
 )
 
-// run is one life of the goroutine that publishes.
-type run struct {
+// session is one life of the goroutine that publishes. That goroutine alone
+// touches it, and its settings do not change: what others want of it reaches it
+// over its channels. A flag that is set later ends it and begins the next one.
+type session struct {
 	pub  *publisher
 	cfg  Config
-	auto bool          // waits for flag.Parse first
-	stop chan struct{} // closed by end: the goroutine shall return
-	done chan struct{} // closed when the goroutine has returned
+	stop chan struct{} // closed when the goroutine shall return
 	wake chan struct{} // holds a token when a flag has been set
+	done chan struct{} // closed when the goroutine has returned
+	over bool          // it looks at wake no more; guarded by pub.mu
 
-	// These belong to the goroutine.
-	returned  bool          // regularly, not by Goexit
-	published bool          // the settings are known and the ticker runs
-	now       time.Time     // when this tick began, or when its last source returned
-	due       time.Time     // when the next tick is
-	late      time.Duration // how much later than due this one came
-	ticks     int           // begun so far
-	phase     phase         // which tick comes next
-	resolving bool          // the first tick waits for the server's name
-	ticking   bool          // a tick has begun and not ended
-	pending   []*source     // those that this tick has yet to call
-	sources   []*source     // as the last tick found them
-
-	// While flags are being set: since when, and when to see whether that is over.
-	settling time.Time
-	settled  <-chan time.Time
-
-	// mu guards what follows. It is never held while a source or Logf runs, so
-	// that end does not wait for them.
-	mu        sync.Mutex
-	ended     bool
-	ticker    *time.Ticker
 	set       settings
-	sink      *sink
+	link      *link.Link
+	out       *sink // the library's own gauges of this tick
 	collector *collector.Collector
-	ownGauges int      // in this tick
-	own       ownNames // seen so far
-	announced bool     // the start line has been logged, so something was sent
-	health    health
-	lines     []string // to log when mu is free
-	logged    map[string]bool
+	guests    guests
+	due       time.Duration // when the next tick is
+	begun     bool          // gauges were sent, and their levels stand
+	announced bool          // the start line was logged
 }
 
-// phase tells which tick comes next since the settings came in force. The first
-// is immediate, or as soon as the server's name resolves, the second comes after
-// a random part of the pause, the others a pause after each other: processes that
-// were started together drift apart, and stay apart.
-type phase int
+// guests is what a session knows of the goroutines that run the sources.
+type guests struct {
+	current *guest               // nil while there is no source
+	running bool                 // it has the lines of a tick
+	behind  int                  // ticks that have come meanwhile
+	done    chan *guest          // on which it hands them back
+	levels  map[*source][]string // names of levels that were sent and shall end at 0
+	epoch   int                  // marks these names
+}
 
-const (
-	first phase = iota
-	second
-	steady
-)
+// books are what one session hands on to the next: the goroutine of the current
+// session owns them.
+type books struct {
+	ticks  int
+	health health
+	said   map[string]bool // causes of which a line was logged
+	epoch  int             // the last one
+}
 
-// main is the goroutine. A source that calls runtime.Goexit ends it; another
-// one then goes on where it stood.
-func (r *run) main() {
-	defer func() {
-		if v := recover(); v != nil {
-			// A fault of this library is no reason to end the service.
-			r.log("internal error: %v; nothing is published any more", v)
-			r.locked(func() { r.announced = false }) // a last datagram might meet the same fault
-			defer r.print()
-		} else if !r.returned {
-			go r.main()
-			return
-		}
-		r.end()
-		close(r.done)
-		r.pub.ended(r)
-	}()
-	r.print()
-	if r.published || r.await() && r.publish() {
-		r.loop()
+func (p *publisher) newSession(cfg Config) *session {
+	return &session{
+		pub: p, cfg: cfg,
+		stop: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}),
+		guests: guests{done: make(chan *guest)},
 	}
-	r.returned = true
+}
+
+// main is the goroutine. It begins when the session before has ended. An
+// automatic one waits until the program has parsed its flags; one that follows
+// upon another has its settings.
+func (s *session) main(before *session, auto bool, set *settings) {
+	defer s.end()
+	if before != nil {
+		<-before.done
+	}
+	begin := true
+	if auto {
+		begin = s.await()
+		s.pub.afterMain()
+	}
+	if closed(s.stop) {
+		return // what there is to say is said by the next one, with its own Logf
+	}
+	if set == nil {
+		resolved, err := s.cfg.resolve(s.pub.opts, s.pub.process)
+		if err != nil {
+			return // the Config was checked by Start, flags when they were set
+		}
+		set = &resolved
+	}
+	s.set = *set
+	s.sayNotes()
+	if begin && set.publish {
+		s.begin(before, auto)
+		s.loop(auto)
+	}
 }
 
 // closed tells whether c, which carries no values, is closed.
@@ -127,444 +108,301 @@ func closed(c <-chan struct{}) bool {
 	}
 }
 
-// await waits until publishing may begin; it returns false if it never will.
-func (r *run) await() (begin bool) {
-	defer func() {
-		if begin { // else whoever comes next has them, with its own Logf
-			r.logNotes()
-		}
-	}()
-	if !r.auto {
-		return true
+// begin prepares for the first tick.
+func (s *session) begin(before *session, auto bool) {
+	p, now := s.pub, s.pub.now()
+	s.link = link.New(s.set.addr, p.net, s.set.pause, now)
+	s.out = newSink(s.set, p.process)
+	s.collector = s.set.collect(func(key string, value uint64) { s.out.gauge(key, int64(value)) })
+	for _, pattern := range collector.Unmatched(s.collector.Runtime) {
+		s.sayOnce("pattern "+pattern, "pattern %q of --metric-runtime matches no metric of %s", pattern, runtime.Version())
 	}
-	begun, poll := time.Now(), time.NewTicker(pollEvery)
-	defer poll.Stop()
-	var parsed time.Time
-	for hinted := false; ; {
-		select {
-		case <-r.stop:
-			return false
-		case <-poll.C:
-		}
-		switch now := time.Now(); {
-		case !parsed.IsZero() || r.pub.parsed():
-			if parsed.IsZero() {
-				parsed = now
-				poll.Reset(pollEvery)
-			}
-			if now.Sub(parsed) >= quiet && r.pub.opts.sinceSet() >= quiet {
-				return true
-			}
-		case r.pub.opts.statsdFromEnv && now.Sub(begun) >= unparsedStart:
-			return true
-		case r.pub.opts.everSet() && r.pub.opts.sinceSet() >= unparsedStart:
-			return true
-		case !hinted && now.Sub(begun) >= hintAfter:
-			if !isTrue(r.pub.opts.publish.String()) {
-				return true // to find out that there is nothing to do
-			}
-			hinted = true
-			r.logNotes()
-			r.log("nothing is published yet: call flag.Parse or runtimemetrics.Start, or set RUNTIMEMETRICS_STATSD")
-			r.print()
-			poll.Reset(pollEveryLate)
-		}
+	if before != nil && before.begun { // which has left its levels to this one
+		s.begun, s.guests.levels, s.guests.epoch = true, before.guests.levels, before.guests.epoch
+	} else {
+		p.books.epoch++
+		s.guests.levels, s.guests.epoch = map[*source][]string{}, p.books.epoch
+	}
+	s.due = now
+	if s.link.Ready(now) == link.ErrNotResolved || auto {
+		s.due += firstTick
 	}
 }
 
-// logNotes logs what was noticed when the flags were defined.
-func (r *run) logNotes() {
-	for _, note := range r.pub.opts.takeNotes() {
-		r.log("%s", note)
-	}
-	r.print()
-}
-
-// publish brings the settings in force: at the start, and when flags were set
-// later. It returns false if they say that nothing is to be published.
-func (r *run) publish() bool {
-	set, err := r.cfg.resolve(r.pub.opts, r.pub.host)
-	if err != nil || !set.publish {
-		return false // the Config was checked by Start, flags when they were set
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.ended || r.published && set == r.set {
-		return !r.ended
-	}
-	r.finish()
-	k := newSink(set, r.pub.host, r.pub.net)
-	r.set, r.sink = set, k
-	r.collector = collector.New(func(key string, value uint64) { k.gauge(key, int64(value)) })
-	r.collector.EnableCPU, r.collector.EnableMem, r.collector.EnableGC = set.cpu, set.mem, set.gc
-	r.collector.Exact = set.exact
-	r.collector.Runtime, _ = collector.ParsePatterns(set.runtime)
-	for _, pattern := range collector.Unmatched(r.collector.Runtime) {
-		r.lineOnce("pattern "+pattern, "pattern %q of --metric-runtime matches no metric of %s", pattern, runtime.Version())
-	}
-	r.own, r.announced, r.phase = ownNames{}, false, first
-
-	now := time.Now()
-	r.resolving = r.sink.link.ready(now) == errLookingUp
-	r.setTicker(now, firstLookup)
-	r.published = true
-	return true
-}
-
-// setTicker makes the ticker fire d from now, and not before, and then every d.
-func (r *run) setTicker(now time.Time, d time.Duration) {
-	r.due = now.Add(d)
-	if r.ticker == nil {
-		r.ticker = time.NewTicker(d)
-		return
-	}
-	r.ticker.Stop()
-	select { // before Go 1.23, what has fired stays in the channel
-	case <-r.ticker.C:
-	default:
-	}
-	r.ticker.Reset(d)
-}
-
-// locked calls f with mu held, and frees it whatever happens.
-func (r *run) locked(f func()) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	f()
-}
-
-// loop ticks until the run is ended.
-func (r *run) loop() {
-	if r.ticking {
-		r.goOn()
-	}
+// loop ticks until the session ends. The first tick comes when it is due, the
+// second one after a random part of the pause, the others a pause after each
+// other: processes that were started together drift apart, and stay apart.
+func (s *session) loop(auto bool) {
+	first := true
+	tick := time.NewTimer(s.due - s.pub.now())
+	defer tick.Stop()
+	settled := time.NewTimer(quiet)
+	defer settled.Stop()
 	for {
-		if r.phase == first && !r.resolving {
-			r.tick()
-		}
 		select {
-		case <-r.stop:
+		case <-s.stop:
+			s.finish()
 			return
-		case <-r.ticker.C:
-			r.tick()
-		case a := <-r.sink.link.answers:
-			r.locked(func() {
-				if !r.ended {
-					r.sink.link.adopt(a, time.Now())
+		case <-tick.C:
+			// Before Go 1.23, and with old GODEBUG settings later too, a timer may
+			// still hold what it sent before it was set anew.
+			if now := s.pub.now(); now >= s.due {
+				s.tick(now)
+				if first {
+					first = false
+					s.due = now + randomPart(s.set.pause)
 				}
-			})
-			r.resolving = false
-		case <-r.wake:
-			if r.settled == nil {
-				r.settling = time.Now()
-				r.settled = time.After(quiet)
 			}
-		case <-r.settled:
-			// A program may go on setting flags for ever.
-			if wait := quiet - r.pub.opts.sinceSet(); wait > 0 && time.Since(r.settling) < time.Second {
-				r.settled = time.After(wait)
-				continue
+			tick.Reset(s.due - s.pub.now())
+		case answer := <-s.link.Answers():
+			now := s.pub.now()
+			s.link.Adopt(answer, now)
+			if first && !auto {
+				s.due = now
+				tick.Reset(0)
 			}
-			r.settled = nil
-			if !r.publish() {
+		case g := <-s.guests.done:
+			s.take(g)
+		case <-s.wake:
+			settled.Reset(quiet)
+		case <-settled.C:
+			if s.changed() {
 				return
 			}
 		}
 	}
 }
 
-// tick collects and sends all gauges once and sets the time of the next tick.
-func (r *run) tick() {
-	r.locked(func() {
-		if r.ended {
-			return
-		}
-		r.now = time.Now()
-		r.schedule(r.now)
-		r.ownGauges = 0
-		r.collector.Collect()
-		if r.set.self {
-			r.ownHealth()
-		}
-		r.ticking = true
-	})
-	if r.ticking {
-		r.pending = r.pub.sources.get()
-		r.goOn()
+// tick collects and sends the library's own gauges and lets the guest run the
+// sources, whose gauges follow when they are there.
+func (s *session) tick(now time.Duration) {
+	books := &s.pub.books
+	var late time.Duration
+	late, s.due = schedule(s.due, now, s.set.pause)
+	books.ticks++
+
+	s.out.reset()
+	s.collector.Collect()
+	if s.set.self {
+		s.out.gauge("runtimemetrics.ticks", int64(books.ticks))
+		s.out.gauge("runtimemetrics.lost", int64(books.health.lost))
+		s.out.gauge("runtimemetrics.late.ns", int64(late))
+	}
+	gauges, sources := len(s.out.ends), s.sources()
+
+	err := s.link.Ready(now)
+	if err == nil {
+		err = s.flush(s.out, s.set.pause/2, s.stop)
+	}
+	if err == nil {
+		s.begun = true
+		s.announce(gauges, len(sources))
+	}
+	s.report(books.health.tick(err, now))
+	if len(sources) > 0 {
+		s.guests.current.sources = sources
+		s.guests.running = true
+		s.guests.current.work <- struct{}{}
 	}
 }
 
-// ownHealth adds what the library knows of itself.
-func (r *run) ownHealth() {
-	r.sink.gauge("runtimemetrics.ticks", int64(r.ticks))
-	r.sink.gauge("runtimemetrics.lost", int64(r.health.lost))
-	r.sink.gauge("runtimemetrics.late.ns", int64(r.late))
+// sources returns the sources that the guest is to run at this tick: none while it
+// is still busy with an earlier one, or if there are none. It adds zeros for the
+// levels of those that have gone, which no lines that are under way can undo.
+func (s *session) sources() []*source {
+	g := &s.guests
+	if g.running {
+		if g.behind++; g.behind < patience {
+			return nil
+		}
+		if stuck := g.current.current.Load(); stuck != nil {
+			s.sayOnce(stuck.String(), "source %v has not returned for %d ticks; until it does, the other sources go on without it", stuck, patience)
+		}
+		s.retire()
+	}
+	for source, names := range g.levels {
+		if source.gone.Load() {
+			for _, name := range names {
+				s.out.gauge(name, 0)
+			}
+			delete(g.levels, source)
+		}
+	}
+	sources := s.pub.registered()
+	if len(sources) == 0 {
+		s.retire()
+	} else if g.current == nil {
+		g.current = &guest{
+			pub: s.pub, say: s.say, epoch: g.epoch, next: -1,
+			work: make(chan struct{}, 1), done: g.done, over: s.done,
+			out: &sink{packer{limit: s.out.limit}, s.out.layout},
+		}
+		go g.current.main()
+	}
+	return sources
 }
 
-// schedule sets the time of the next tick. Ticks that were missed while the
-// process was stopped are left out.
-func (r *run) schedule(now time.Time) {
-	r.ticks++
-	r.late = max(0, now.Sub(r.due))
-	pause := r.set.pause
-	switch r.phase {
-	case first:
-		r.phase = second
-		// Not less than a millisecond, since the ticker goes on at this pace while
-		// a source holds the tick up.
-		r.setTicker(now, max(randomPart(pause), time.Millisecond))
-	case second:
-		wait := pause
-		if r.late >= onTime {
-			wait -= r.late % pause // the phase is kept although this tick was held up
-		}
-		r.setTicker(now, wait)
-		if r.late < onTime && time.Since(now) < onTime {
-			r.phase = steady
-		}
-	case steady: // the ticker goes on by itself, and leaves out the same ones
-		if late := now.Sub(r.due); late >= 0 {
-			r.due = r.due.Add((late/pause + 1) * pause)
-		}
+// retire lets the guest end, when the source that it is running returns.
+func (s *session) retire() {
+	if g := &s.guests; g.current != nil {
+		g.current.retired.Store(true)
+		close(g.current.work)
+		g.current, g.running, g.behind = nil, false, 0
 	}
 }
 
-// randomPart returns a random part of d, more than 0 and at most d. It does not
-// use the global generator of math/rand, which a program may have seeded with
-// the same number in each of its processes.
-func randomPart(d time.Duration) time.Duration {
-	random := new(maphash.Hash).Sum64()
-	return time.Duration(random%uint64(d)) + 1
-}
-
-// goOn calls the sources that this tick has not called yet, then sends.
-func (r *run) goOn() {
-	for len(r.pending) > 0 && !closed(r.stop) { // after Stop no source is called
-		s := r.pending[0]
-		r.pending = r.pending[1:]
-		r.call(s)
-	}
-
-	r.ticking = false
-	said := false
-	r.locked(func() {
-		if !r.ended {
-			gauges := len(r.sink.packer.ends)
-			r.takeBack()
-			r.send(gauges)
-		}
-		said = len(r.lines) > 0
-	})
-	if said {
-		r.print()
-	}
-}
-
-// call lets a source add its gauges. One that panics or calls runtime.Goexit is
-// left out from then on; one that another run is still waiting for is passed
-// over.
-func (r *run) call(s *source) {
-	if s.gone.Load() || !s.calling.CompareAndSwap(nil, r) {
+// take sends the gauges of the sources, or of the one with which a guest that is
+// retired was late, unless it was unregistered meanwhile: its levels are 0.
+func (s *session) take(g *guest) {
+	late := g != s.guests.current
+	if source := g.current.Load(); late && source != nil && source.gone.Load() {
 		return
 	}
-	returned := false
-	defer func() {
-		v := recover()
-		s.calling.Store(nil)
-		r.now = time.Now()
-		if returned {
-			return
-		}
-		r.pub.sources.remove(s)
-		if v != nil {
-			r.log("source %v panicked and is left out from now on: %v", s, v)
-		} else {
-			r.log("source %v called runtime.Goexit and is left out from now on", s)
-		}
-	}()
-	s.collect(&s.tick)
-	returned = true
+	for _, l := range g.levels {
+		s.guests.levels[l.source] = l.names
+	}
+	if g.dropped != "" {
+		s.sayOnce("dropped", "custom gauges are dropped, the first of them being %q: there may be %d of them, with names of at most %d bytes", g.dropped, maxNames, maxName)
+	}
+	err := s.flush(g.out, s.set.pause/2, s.stop)
+	s.report(s.pub.books.health.more(err, s.pub.now()))
+	if !late {
+		s.guests.running, s.guests.behind = false, 0
+	}
 }
 
-// ownGauge adds a gauge of a source to the tick.
-func (r *run) ownGauge(s *source, name string, cumulative bool, add func(k *sink, safe string)) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.ended {
-		return
+// flush sends what a sink has gathered. When it takes longer than spread, or stop
+// is closed, it sends the rest at once. The error is the first of those that were
+// met.
+func (s *session) flush(k *sink, spread time.Duration, stop <-chan struct{}) (err error) {
+	if k.tooLong > 0 {
+		s.sayOnce("too long", "gauges whose line does not fit into a datagram of %d bytes are dropped: a shorter --metric-prefix or a larger --metric-packet-size helps", s.set.packetSize)
 	}
-	own, ok := r.own.known(s, name, cumulative)
-	if !ok || r.ownGauges >= maxNames {
-		r.lineOnce("dropped", "own gauges are dropped, the first of them being %q: there may be %d of them, with names of at most %d bytes", cut(name, maxName), maxNames, maxName)
-		return
+	defer s.link.Rest()
+	var wait *time.Timer
+	start := s.pub.now()
+	if k.datagrams() > burst {
+		wait = time.NewTimer(spreadBy)
+		defer wait.Stop()
 	}
-	r.ownGauges++
-	add(r.sink, own.safe)
-}
-
-// takeBack sets the levels of sources that are no longer registered to 0.
-func (r *run) takeBack() {
-	sources := r.pub.sources.get()
-	// A source may come and go within one tick.
-	if sameSlice(sources, r.sources) && (len(sources) > 0 || len(r.own) == 0) {
-		return
-	}
-	r.sources = sources
-	registered := make(map[*source]bool, len(sources))
-	for _, s := range sources {
-		registered[s] = true
-	}
-	for name, own := range r.own {
-		if !registered[own.source] {
-			delete(r.own, name)
-			if !own.cumulative {
-				r.sink.gauge(own.safe, 0)
+	for datagram := k.next(); datagram != nil; datagram = k.next() {
+		failed, fatal := s.link.Write(datagram, start)
+		if err == nil {
+			err = failed
+		}
+		if fatal { // the others would fail too, each as late
+			return err
+		}
+		if wait != nil {
+			select {
+			case <-stop:
+				wait = nil
+			case <-wait.C:
+				wait.Reset(spreadBy)
+				if s.pub.now()-start >= spread {
+					wait = nil
+				}
 			}
 		}
 	}
+	return err
 }
 
-func sameSlice(a, b []*source) bool {
-	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+func (s *session) announce(gauges, sources int) {
+	if s.announced {
+		return
+	}
+	s.announced = true
+	what := fmt.Sprintf("%d gauges", gauges)
+	if sources > 0 {
+		what += fmt.Sprintf(", and those of %d sources,", sources)
+	}
+	prefix := s.set.prefix
+	if prefix != "" {
+		prefix += "."
+	}
+	s.say("publishing %s every %v to %v as %s*", what, s.set.pause, s.link, prefix)
 }
 
-// send writes what was gathered, which is so many gauges and perhaps some zeros,
-// and keeps the books.
-func (r *run) send(gauges int) {
-	if r.sink.packer.tooLong > 0 {
-		r.lineOnce("too long", "gauges whose line does not fit into a datagram of %d bytes are dropped: a shorter --metric-prefix or a larger --metric-packet-size helps", r.set.packetSize)
-	}
-	o := r.sink.flush(r.now)
-	if !o.lost && !r.announced {
-		r.announced = true
-		prefix := r.set.prefix
-		if prefix != "" {
-			prefix += "."
-		}
-		r.line("publishing %d gauges every %v to %v as %s*", gauges, r.set.pause, r.sink.link, prefix)
-	}
-	if report := r.health.account(o, r.now); report != "" {
-		r.line("sending to %v %s", r.sink.link, report)
+// report logs what is to be said of the ticks' health, if anything.
+func (s *session) report(what string) {
+	if what != "" {
+		s.say("sending to %v %s", s.link, what)
 	}
 }
 
-// end ends the run: nothing is sent after it, whatever the goroutine is waiting
-// for. It may be called more than once.
-func (r *run) end() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.ended {
-		r.ended = true
-		close(r.stop)
-		if r.ticker != nil {
-			r.ticker.Stop() // before Go 1.23, it would fire for ever
-		}
-		r.finish()
+// changed looks whether flags have changed the settings. If so, the session has
+// ended. It leaves its levels to the next one, unless that sends others.
+func (s *session) changed() bool {
+	next, err := s.cfg.resolve(s.pub.opts, s.pub.process)
+	if err != nil || next == s.set {
+		return false
 	}
+	if next.wire != s.set.wire {
+		s.finish()
+	}
+	if !next.publish || !s.pub.succeed(s, next) {
+		s.finish()
+	}
+	return true
 }
 
 // finish sets the levels to 0, since StatsD repeats the last value of a gauge
-// for ever, and closes the socket. Cumulative gauges are left as they are: when
-// the service is back, a 0 would show as a spike in their rate.
-func (r *run) finish() {
-	if r.sink == nil {
+// for ever. Cumulative gauges are left as they are: when the service is back, a 0
+// would show as a spike in their rate.
+func (s *session) finish() {
+	if !s.begun {
 		return
 	}
-	// Stop runs this on the service's goroutine, which a fault must not reach.
-	defer func() {
-		if v := recover(); v != nil {
-			r.line("internal error: %v; the levels have not been set to 0", v)
+	s.begun = false
+	s.out.reset()
+	s.collector.ZeroLevels()
+	if s.set.self {
+		s.out.gauge("runtimemetrics.late.ns", 0)
+	}
+	for _, names := range s.guests.levels {
+		for _, name := range names {
+			s.out.gauge(name, 0)
 		}
-	}()
-	defer r.sink.close()
-	if r.announced {
-		r.sink.packer.reset()
-		r.collector.ZeroLevels()
-		if r.set.self {
-			r.sink.gauge("runtimemetrics.late.ns", 0)
-		}
-		for _, own := range r.own {
-			if !own.cumulative {
-				r.sink.gauge(own.safe, 0)
-			}
-		}
-		r.sink.write(time.Now())
+	}
+	s.flush(s.out, spreadStop, nil)
+}
+
+// end is the last that the goroutine does. A fault of this library is no reason to
+// end the service.
+func (s *session) end() {
+	if v := recover(); v != nil {
+		s.begun = false
+		s.say("internal error: %v; nothing is published any more", v)
+	}
+	s.retire()
+	if s.link != nil {
+		s.link.Close()
+	}
+	close(s.done)
+	s.pub.ended(s)
+}
+
+// say logs a line.
+func (s *session) say(format string, args ...any) {
+	destination := s.set.log
+	if destination == "" {
+		destination = s.pub.opts.text(logFlag)
+	}
+	s.pub.logs.print(logTo(s.cfg.Logf, destination), fmt.Sprintf(format, args...))
+}
+
+// sayNotes logs what was noticed when the settings were made.
+func (s *session) sayNotes() {
+	for _, note := range s.pub.opts.takeNotes() {
+		s.say("%s", note)
 	}
 }
 
-// line adds a line to be logged when mu, which the caller holds, is free.
-func (r *run) line(format string, args ...any) {
-	r.lines = append(r.lines, fmt.Sprintf(format, args...))
-}
-
-// lineOnce adds a line unless there was one of the same cause before.
-func (r *run) lineOnce(cause, format string, args ...any) {
-	if !r.logged[cause] {
-		if r.logged == nil {
-			r.logged = map[string]bool{}
-		}
-		r.logged[cause] = true
-		r.line(format, args...)
+// sayOnce logs a line unless there was one of the same cause before.
+func (s *session) sayOnce(cause, format string, args ...any) {
+	if said := s.pub.books.said; !said[cause] {
+		said[cause] = true
+		s.say(format, args...)
 	}
-}
-
-// log adds a line to be logged. It is formatted without mu: the value of a
-// panic has methods of the program's.
-func (r *run) log(format string, args ...any) {
-	line := fmt.Sprintf(format, args...)
-	r.locked(func() { r.lines = append(r.lines, line) })
-}
-
-// print logs the lines that wait for it.
-func (r *run) print() {
-	var lines []string
-	r.locked(func() { lines, r.lines = r.lines, nil })
-	for _, line := range lines {
-		r.pub.logf(r.cfg, line)
-	}
-}
-
-// health keeps account of lost ticks and of what was said about them.
-type health struct {
-	lost       uint64    // ticks
-	counted    bool      // the last tick is among them
-	failing    bool      // it has not been seen to work again
-	told       bool      // the log says that sending fails
-	toldAt     time.Time // when the log last said something
-	unreported uint64    // lost ticks of which the log says nothing yet
-}
-
-// account takes in a tick and returns what is to be said of it, if anything:
-// that sending began to fail, or that it works again. While it does both in
-// turns, it is said at most every reportEvery, with what has added up.
-func (h *health) account(o outcome, now time.Time) string {
-	before := h.lost
-	if o.prevLost && !h.counted {
-		h.lost++
-	}
-	if o.lost {
-		h.lost++
-	}
-	h.counted = o.lost
-	h.unreported += h.lost - before
-	if o.err != nil {
-		h.failing = true
-	} else if o.recovered {
-		h.failing = false
-	}
-
-	recent := !h.toldAt.IsZero() && now.Sub(h.toldAt) < reportEvery
-	switch {
-	case o.err != nil && !h.told && !recent:
-		h.told, h.toldAt = true, now
-		return fmt.Sprintf("fails, ticks are lost until it works again: %v", o.err)
-	case !h.failing && h.unreported > 0 && (h.told || !recent):
-		if !h.told {
-			h.toldAt = now
-		}
-		lost := h.unreported
-		h.told, h.unreported = false, 0
-		return fmt.Sprintf("works again; ticks lost: %d", lost)
-	}
-	return ""
 }

@@ -2,13 +2,16 @@ package runtimemetrics
 
 import (
 	"bytes"
-	"errors"
 	"flag"
 	"io"
 	"reflect"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/runtimemetrics/runtimemetrics/internal/link"
+	"github.com/runtimemetrics/runtimemetrics/internal/names"
 )
 
 // env is an environment for newOptions.
@@ -23,25 +26,41 @@ func env(pairs ...string) func(string) (string, bool) {
 	}
 }
 
-// testHost is the host of the tests.
-var testHost = hostInfo{
-	hostname:   func() (string, error) { return "web1.example.com", nil },
-	executable: func() (string, error) { return "/usr/local/bin/shop.v2", nil },
+// testProcess is the process of the tests.
+var testProcess = names.Process{
+	Hostname:   func() (string, error) { return "web1.example.com", nil },
+	Executable: func() (string, error) { return "/usr/local/bin/shop.v2", nil },
+	Pid:        func() int { return 42 },
+	Getenv:     func(string) string { return "" },
+	Build:      func() (*debug.BuildInfo, bool) { return nil, false },
+}
+
+// address parses an address that is valid.
+func address(t *testing.T, text string) link.Address {
+	t.Helper()
+	addr, err := link.ParseAddress(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return addr
 }
 
 func newFlagSet(o *options) *flag.FlagSet {
 	fs := flag.NewFlagSet("service", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
-	o.register(fs)
+	o.define(fs, o.list...)
 	return fs
 }
 
-func TestDefaultsAreTheAncestors(t *testing.T) {
-	got, err := Config{}.resolve(newOptions(env()), testHost)
+func TestDefaultsAreThoseOfGoRuntimeMetrics(t *testing.T) {
+	got, err := Config{}.resolve(newOptions(env()), testProcess)
 	want := settings{
-		addr:   address{network: "udp", host: "localhost", port: 8125},
-		prefix: "go.web1.example.com", pause: 10 * time.Second,
-		publish: true, cpu: true, mem: true, gc: true, packetSize: 1432, tagFormat: "datadog",
+		wire: wire{
+			addr:   address(t, "localhost:8125"),
+			prefix: "go.web1.example.com",
+			cpu:    true, mem: true, gc: true, tagFormat: "datadog",
+		},
+		pause: 10 * time.Second, publish: true, packetSize: 1432, log: "std",
 	}
 	if err != nil || got != want {
 		t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
@@ -54,16 +73,15 @@ func TestConfigWinsOverFlagOverEnvironment(t *testing.T) {
 	if err := fs.Parse([]string{"--statsd=flag.example:1", "-pause", "500ms", "--gc=false", "--metric-exact"}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Config{StatsD: "config.example:2", DisableCPU: true}.resolve(o, testHost)
+	got, err := Config{StatsD: "config.example:2", DisableCPU: true}.resolve(o, testProcess)
 	want := settings{
-		addr:   address{network: "udp", host: "config.example", port: 2},
-		prefix: "env", pause: 500 * time.Millisecond,
-		publish: true, exact: true, packetSize: 1432, tagFormat: "datadog",
+		wire:  wire{addr: address(t, "config.example:2"), prefix: "env", tagFormat: "datadog"},
+		pause: 500 * time.Millisecond, publish: true, exact: true, packetSize: 1432, log: "std",
 	}
 	if err != nil || got != want {
 		t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
 	}
-	if !o.statsdFromEnv {
+	if !o.fromEnv(statsdFlag) {
 		t.Error("RUNTIMEMETRICS_STATSD is set, but it was not noticed")
 	}
 	if f := fs.Lookup("mem"); f.DefValue != "false" {
@@ -90,40 +108,23 @@ func TestBadInputSaysWhatWouldBeRight(t *testing.T) {
 		{"metric-prefix", "a\nb", `'\n'`},
 		{"metric-prefix", "a/b", "'/'"},
 		{"metric-prefix", "größe", "'ö'"},
-		{"metric-prefix", "a{hostname}", "'{'"},
+		{"metric-prefix", "a{hostname}", "{host}, {exe}"},
 		{"metric-prefix", ".a", "dot"},
 		{"metric-prefix", "a..b", "dot"},
 		{"metric-prefix", "a..", "dot"},
 		{"metric-prefix", strings.Repeat("a", 129), "128 bytes"},
-		{"metric-prefix", "{host}.{exe}.{host}", "two placeholders"},
-		{"metric-prefix", "{e{host}xe}", "'{'"},
+		{"metric-prefix", "{e{host}xe}", `"{e{host}"`},
 		{"metric-tags", "a:" + strings.Repeat("x", 254), "255 bytes"},
 		{"metric-packet-size", "255", "256 to 65507"},
 		{"metric-packet-size", "65508", "256 to 65507"},
 		{"metric-packet-size", "-1", "256 to 65507"},
 		{"metric-packet-size", "x", "256 to 65507"},
-		{"statsd", "", "host is missing"},
-		{"statsd", ":8125", "host is missing"},
-		{"statsd", "[]:8125", "host is missing"},
-		{"statsd", "localhost:", "port"},
+		{"statsd", "tcp://localhost:8125", "datagrams"},
 		{"statsd", "localhost:0", "port"},
-		{"statsd", "localhost:65536", "port"},
-		{"statsd", "localhost:statsd", "port"},
-		{"statsd", "a:b:c", "[v6]:port"},
-		{"statsd", "::1", "[::1]:8125"},
-		{"statsd", "::1:8125", "[::1]:8125"},
-		{"statsd", "tcp://localhost:8125", `"tcp" is neither udp nor unix`},
-		{"statsd", "local host", "' '"},
-		{"statsd", "localhost/path", "'/'"},
-		{"statsd", "user@localhost:8125", "'@'"},
-		{"statsd", "[::1]:x", "port"},
-		{"statsd", strings.Repeat("a", 254), "253"},
-		{"statsd", "unix://relative", "absolute"},
-		{"statsd", "unix:///" + strings.Repeat("a", 107), "107"},
 		{"cpu", "maybe", "true or false"},
 		{"mem", "2", "true or false"},
 		{"gc", "", "true or false"},
-		{"publish-runtime-stats", "off", "true or false"},
+		{"publish-runtime-stats", "never", "true or false"},
 		{"metric-exact", "x", "true or false"},
 		{"metric-runtime", "sched", "begin with '/'"},
 		{"metric-runtime", "/gc heap", "' '"},
@@ -139,20 +140,21 @@ func TestBadInputSaysWhatWouldBeRight(t *testing.T) {
 		{"metric-tags", "a:b|c", "'|'"},
 		{"metric-tags", "a:b;c=d", "';'"},
 		{"metric-tags", "a:b c", "' '"},
-		{"metric-tags", "a:{hostname}", "'{'"},
+		{"metric-tags", "a:{hostname}", "{host}, {exe}"},
 		{"metric-tags", "{host}:a", "letter"},
-		{"metric-tags", "a:{e{host}xe}", "'{'"},
+		{"metric-tags", "a:{e{host}xe}", `{e{host}`},
 		{"metric-tags", "größe:a", "'ö'"},
 		{"metric-tag-format", "prometheus", "datadog"},
+		{"metric-log", "syslog", "std (package log), stderr or off"},
 	}
 	for _, tt := range tests {
 		o := newOptions(env())
-		before, _ := Config{}.resolve(o, testHost)
+		before, _ := Config{}.resolve(o, testProcess)
 		err := newFlagSet(o).Parse([]string{"-" + tt.flag + "=" + tt.value})
 		if err == nil || !strings.Contains(err.Error(), "invalid") || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("-%s=%q: error %v, want one with %q", tt.flag, tt.value, err, tt.want)
 		}
-		if after, _ := (Config{}).resolve(o, testHost); after != before {
+		if after, _ := (Config{}).resolve(o, testProcess); after != before {
 			t.Errorf("-%s=%q changed the settings, though it is refused", tt.flag, tt.value)
 		}
 		if tt.value == "" {
@@ -165,7 +167,10 @@ func TestBadInputSaysWhatWouldBeRight(t *testing.T) {
 		if len(notes) != 1 || !strings.Contains(notes[0], name) || !strings.Contains(notes[0], tt.want) {
 			t.Errorf("%s=%q: log lines %q, want one with the name and %q", name, tt.value, notes, tt.want)
 		}
-		if after, _ := (Config{}).resolve(o, testHost); after != before {
+		if tt.flag == "publish-runtime-stats" {
+			before.publish = false // whoever set it did not mean on
+		}
+		if after, _ := (Config{}).resolve(o, testProcess); after != before {
 			t.Errorf("%s=%q: the default should be used", name, tt.value)
 		}
 	}
@@ -188,16 +193,15 @@ func TestGoodInputIsTaken(t *testing.T) {
 		{"metric-prefix", "<detect-hostname>", func(s *settings) {}},
 		{"metric-packet-size", "256", func(s *settings) { s.packetSize = 256 }},
 		{"metric-packet-size", "65507", func(s *settings) { s.packetSize = 65507 }},
-		{"statsd", "stats", func(s *settings) { s.addr.host = "stats" }},
-		{"statsd", "stats.example.:9125", func(s *settings) { s.addr.host, s.addr.port = "stats.example.", 9125 }},
-		{"statsd", "udp://stats:1", func(s *settings) { s.addr.host, s.addr.port = "stats", 1 }},
-		{"statsd", "10.0.0.1", func(s *settings) { s.addr.host = "10.0.0.1" }},
-		{"statsd", "[::1]:1", func(s *settings) { s.addr.host, s.addr.port = "::1", 1 }},
-		{"statsd", "[::1]", func(s *settings) { s.addr.host = "::1" }},
-		{"statsd", "[fe80::1%eth0]:8125", func(s *settings) { s.addr.host = "fe80::1%eth0" }},
-		{"statsd", "unix:///run/statsd.sock", func(s *settings) { s.addr = address{network: "unixgram", host: "/run/statsd.sock"} }},
+		{"statsd", "stats.example.:9125", func(s *settings) { s.addr = address(t, "stats.example.:9125") }},
+		{"statsd", ":8125", func(s *settings) {}},
 		{"cpu", "false", func(s *settings) { s.cpu = false }},
-		{"mem", "0", func(s *settings) { s.mem = false }},
+		{"mem", "0", func(s *settings) { s.mem, s.gc = false, false }},
+		{"mem", "off", func(s *settings) { s.mem, s.gc = false, false }},
+		{"cpu", "No", func(s *settings) { s.cpu = false }},
+		{"metric-exact", "ON", func(s *settings) { s.exact = true }},
+		{"metric-log", "off", func(s *settings) { s.log = "off" }},
+		{"pause", "0x10", func(s *settings) { s.pause = 16 * time.Second }},
 		{"gc", "F", func(s *settings) { s.gc = false }},
 		{"publish-runtime-stats", "false", func(s *settings) { s.publish = false }},
 		{"metric-runtime", "default,/gc/*", func(s *settings) { s.runtime, s.self = "default,/gc/*", true }},
@@ -207,13 +211,13 @@ func TestGoodInputIsTaken(t *testing.T) {
 		{"metric-exact", "true", func(s *settings) { s.exact = true }},
 	}
 	for _, tt := range tests {
-		want, _ := Config{}.resolve(newOptions(env()), testHost)
+		want, _ := Config{}.resolve(newOptions(env()), testProcess)
 		tt.want(&want)
 		o := newOptions(env())
 		if err := newFlagSet(o).Parse([]string{"-" + tt.flag + "=" + tt.value}); err != nil {
 			t.Errorf("-%s=%q: %v", tt.flag, tt.value, err)
 		}
-		if got, _ := (Config{}).resolve(o, testHost); got != want {
+		if got, _ := (Config{}).resolve(o, testProcess); got != want {
 			t.Errorf("-%s=%q:\ngot  %+v\nwant %+v", tt.flag, tt.value, got, want)
 		}
 	}
@@ -236,40 +240,11 @@ func TestStartRefusesABadConfig(t *testing.T) {
 	}
 }
 
-func TestWhateverTheHostIsCalledThePrefixIsSafe(t *testing.T) {
-	fails := errors.New("no name")
-	tests := []struct {
-		host    string
-		hostErr error
-		exe     string
-		exeErr  error
-		prefix  string
-		want    string
-	}{
-		{"web1", nil, "/bin/shop", nil, detectHostname, "go.web1"},
-		{"web1.example.com", nil, "/bin/shop", nil, detectHostname, "go.web1.example.com"},
-		{"web1.example.com", nil, "/bin/shop", nil, "go.{host}.{exe}", "go.web1_example_com.shop"},
-		{"", nil, "/bin/shop", nil, detectHostname, "go.unknown"},
-		{"", fails, "", fails, "go.{host}.{exe}", "go.unknown.unknown"},
-		{"münchen", nil, "/bin/größe", nil, "{host}-{exe}", "m_nchen-gr__e"},
-		{".a..b.", nil, "/bin/shop", nil, detectHostname, "go.a.b"},
-		{"...", nil, "/bin/shop", nil, detectHostname, "go._"},
-		{"a:b|c@d#e f", nil, `C:\bin\shop.exe`, nil, "{host}.{exe}", "a_b_c_d_e_f.shop"},
-		{strings.Repeat("h", 300), nil, "/bin/shop", nil, "{host}", strings.Repeat("h", 64)},
-		{"\xff\xfe", nil, "/bin/shop", nil, detectHostname, "go.__"},
-		{"web1", nil, "/bin/shop", nil, "{host}.", "web1"},
-	}
-	for _, tt := range tests {
-		got := expandPrefix(tt.prefix, hostInfo{
-			hostname:   func() (string, error) { return tt.host, tt.hostErr },
-			executable: func() (string, error) { return tt.exe, tt.exeErr },
-		})
-		if got != tt.want {
-			t.Errorf("host %q, executable %q, prefix %q: got %q, want %q", tt.host, tt.exe, tt.prefix, got, tt.want)
-		}
-		if err := checkPrefix(got); err != nil {
-			t.Errorf("%q is not a valid prefix itself: %v", got, err)
-		}
+func TestWhiteSpaceAroundAVariableIsNotMeant(t *testing.T) {
+	o := newOptions(env("RUNTIMEMETRICS_PAUSE", " 20\n", "RUNTIMEMETRICS_STATSD", "\tstats ", "RUNTIMEMETRICS_CPU", " "))
+	got, _ := Config{}.resolve(o, testProcess)
+	if got.pause != 20*time.Second || got.addr != address(t, "stats") || !got.cpu || !o.fromEnv(statsdFlag) || o.takeNotes() != nil {
+		t.Errorf("settings %+v", got)
 	}
 }
 
@@ -277,12 +252,12 @@ func TestAFlagThatTheProgramHasDefinedIsLeftToIt(t *testing.T) {
 	fs := flag.NewFlagSet("service", flag.ContinueOnError)
 	theirs := fs.String("statsd", "theirs", "")
 	o := newOptions(env("RUNTIMEMETRICS_STATSD", "env.example"))
-	o.register(fs)
+	o.define(fs, o.list...)
 	if err := fs.Parse([]string{"-statsd=x y", "-pause=1"}); err != nil || *theirs != "x y" {
 		t.Errorf("the program's flag has value %q, error %v", *theirs, err)
 	}
-	got, _ := Config{}.resolve(o, testHost)
-	if got.addr.host != "env.example" || got.pause != time.Second {
+	got, _ := Config{}.resolve(o, testProcess)
+	if got.addr != address(t, "env.example") || got.pause != time.Second {
 		t.Errorf("settings are %+v, want the environment's server and the flag's pause", got)
 	}
 	if notes := o.takeNotes(); len(notes) != 1 || !strings.Contains(notes[0], "--statsd") {
@@ -315,45 +290,11 @@ func TestFlagValuesBehaveAsPackageFlagExpects(t *testing.T) {
 		"statsd": "localhost:8125", "metric-prefix": "<detect-hostname>", "pause": "20",
 		"publish-runtime-stats": true, "cpu": true, "mem": true, "gc": true,
 		"metric-exact": false, "metric-packet-size": "1432",
-		"metric-runtime": "", "metric-tags": "", "metric-tag-format": "datadog",
+		"metric-runtime": "", "metric-tags": "", "metric-tag-format": "datadog", "metric-log": "std",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
-}
-
-func TestSafeName(t *testing.T) {
-	for name, want := range map[string]string{
-		"queue.depth": "queue.depth", "": "_", ".": "_", "..": "_", "a": "a",
-		".a": "a", "a.": "a", "a..b": "a.b", "a b": "a_b", "a/b:c|d": "a_b_c_d",
-		"größe": "gr__e", "\x00": "_", "A-Z_09": "A-Z_09", "a.:.b": "a._.b",
-	} {
-		if got := safeName(name); got != want {
-			t.Errorf("safeName(%q) = %q, want %q", name, got, want)
-		}
-		if isSafeName(name) != (name == want) {
-			t.Errorf("isSafeName(%q) = %v", name, isSafeName(name))
-		}
-	}
-}
-
-func FuzzPrefix(f *testing.F) {
-	for _, seed := range []string{"", ".", "go.{host}.{exe}", "<detect-hostname>", "a..b", "{host}{exe}", "a:b", "{", "ö"} {
-		f.Add(seed, "web1.example.com", "/bin/shop")
-	}
-	f.Add("{exe}", "\xff", `C:\x.exe`)
-	f.Fuzz(func(t *testing.T, text, host, exe string) {
-		if checkPrefix(text) != nil {
-			return
-		}
-		got := expandPrefix(text, hostInfo{
-			hostname:   func() (string, error) { return host, nil },
-			executable: func() (string, error) { return exe, nil },
-		})
-		if got != "" && !isSafeName(got) {
-			t.Errorf("prefix %q on host %q in program %q becomes %q", text, host, exe, got)
-		}
-	})
 }
 
 func FuzzPause(f *testing.F) {
@@ -364,40 +305,6 @@ func FuzzPause(f *testing.F) {
 		d, err := parsePause(text)
 		if err == nil && d < minPause {
 			t.Errorf("parsePause(%q) = %v without an error", text, d)
-		}
-	})
-}
-
-func FuzzAddress(f *testing.F) {
-	for _, seed := range []string{"localhost:8125", "[::1]:1", "::1", "udp://h:1", "unix:///a", "unix://", "a:b:c", "[", "]:1", "[]", "%"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		a, err := parseAddress(text)
-		if err != nil {
-			return
-		}
-		again, err := parseAddress(strings.Replace(strings.Replace(a.String(), "unix ", "unix://", 1), "udp ", "udp://", 1))
-		if err != nil || again != a {
-			t.Errorf("parseAddress(%q) = %+v, which reads as %+v, %v when written again", text, a, again, err)
-		}
-	})
-}
-
-func FuzzTags(f *testing.F) {
-	for _, seed := range []string{"", "env:prod", "a:{host},b:{exe}", "a:", ":b", "a:b,a:c", "a:b|c", "{host}:x"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		if checkTags(text) != nil {
-			return
-		}
-		seen := map[string]bool{}
-		for _, tag := range expandTags(text, testHost) {
-			if tag[0] == "" || tag[1] == "" || strings.ContainsAny(tag[0]+tag[1], ":;,|=#@ \n") || seen[tag[0]] {
-				t.Errorf("%q gives the tag %q", text, tag)
-			}
-			seen[tag[0]] = true
 		}
 	})
 }

@@ -10,68 +10,118 @@ import (
 	"sync/atomic"
 )
 
-const (
-	// maxNames is how many names of own gauges there may be: a source that
-	// makes names up must not fill memory, or the server's disk.
-	maxNames = 4096
-
-	// maxName is the longest name of an own gauge in bytes: Graphite makes a
-	// file of each part, and file names end at 255.
-	maxName = 255
-)
+// Register adds a source of custom gauges. At each tick, collect is called with a
+// Tick that takes the gauges, which are sent under the same prefix as the
+// library's own. Register may be called at any time, also before publishing starts
+// and after it was stopped. Sources are called one after the other, in the order
+// in which they were registered, on a goroutine that runs nothing else.
+//
+// The function that Register returns unregisters the source, whose levels are then
+// set to 0; a call of collect that is under way goes on.
+//
+// A source that panics or calls runtime.Goexit is logged and not called again. One
+// that has not returned after three ticks is logged once; the other sources then
+// go on without it until it returns. Nothing that a source does holds up the
+// library's own gauges or Stop.
+func Register(collect func(*Tick)) (unregister func()) {
+	return std.register(collect)
+}
 
 // Tick is what a function that was given to Register adds its gauges to. It is
-// valid while that function runs; later use of it does nothing, and so does a
-// zero Tick.
-type Tick struct{ source *source }
+// valid while that function runs, for its goroutine and others; later use of it
+// does nothing, and so does use of a zero Tick.
+//
+// Names hold letters, digits, '_', '-' and '.'; other characters are made '_'. All
+// sources together may have 4,096 names, of at most 255 bytes; others are dropped,
+// with one log line. Names that are not set any more make room for new ones. A
+// negative value is sent as 0 and the value in the same datagram, because StatsD
+// takes a signed value for a change. A value of 2^62 and above stands for "no
+// limit" and is sent as 0.
+type Tick struct {
+	mu     sync.Mutex // a source may use it from goroutines of its own
+	guest  *guest     // the one that runs the source, nil while none does
+	source *source
+}
 
-// Gauge sets the level name, which goes up and down, to value. A negative value
-// is sent as 0 and the value in the same datagram, because StatsD takes a signed
-// value for a change.
+// Gauge sets the level name, which goes up and down, to value.
 func (t *Tick) Gauge(name string, value int64) {
-	t.add(name, false, func(k *sink, safe string) { k.gauge(safe, value) })
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if safe, ok := t.name(name, false); ok {
+		t.guest.out.gauge(safe, value)
+	}
 }
 
 // GaugeFloat is Gauge for a value that need not be whole. It is sent as a decimal
 // fraction; NaN and infinities are not sent.
 func (t *Tick) GaugeFloat(name string, value float64) {
-	t.add(name, false, func(k *sink, safe string) { k.fraction(safe, value) })
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if safe, ok := t.name(name, false); ok {
+		t.guest.out.fraction(safe, value)
+	}
 }
 
 // Cumulative sets name, which only grows while the program lives, to value. Stop
 // leaves it as it is, where it sets a level to 0.
 func (t *Tick) Cumulative(name string, value int64) {
-	t.add(name, true, func(k *sink, safe string) { k.gauge(safe, value) })
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if safe, ok := t.name(name, true); ok {
+		t.guest.out.gauge(safe, value)
+	}
 }
 
 // CumulativeFloat is Cumulative for a value that need not be whole, as GaugeFloat
 // is for Gauge.
 func (t *Tick) CumulativeFloat(name string, value float64) {
-	t.add(name, true, func(k *sink, safe string) { k.fraction(safe, value) })
-}
-
-func (t *Tick) add(name string, cumulative bool, add func(k *sink, safe string)) {
-	if t.source == nil {
-		return
-	}
-	if r := t.source.calling.Load(); r != nil {
-		r.ownGauge(t.source, name, cumulative, add)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if safe, ok := t.name(name, true); ok {
+		t.guest.out.fraction(safe, value)
 	}
 }
 
-// source is a function that was given to Register.
+func (t *Tick) open(g *guest) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.guest = g
+}
+
+func (t *Tick) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.guest = nil
+}
+
+// name returns name as it is sent, if it is to be sent at all.
+func (t *Tick) name(name string, cumulative bool) (safe string, ok bool) {
+	if t.guest == nil {
+		return "", false
+	}
+	return t.guest.name(t.source, name, cumulative)
+}
+
+// source is a function that was given to Register. Its names belong to the guest
+// that is running it.
 type source struct {
 	collect func(*Tick)
-	tick    Tick // what collect is called with
+	tick    Tick        // what collect is called with
+	busy    atomic.Bool // a guest is running it
+	gone    atomic.Bool // it was unregistered, or has failed
 
-	gone    atomic.Bool         // it was taken back, or left out
-	calling atomic.Pointer[run] // the run that is calling collect, if any
+	names   map[string]*name
+	calls   int  // of collect so far
+	swept   int  // the call in which names were last looked through for room
+	changed bool // its levels are others than the session knows
 }
 
-func newSource(collect func(*Tick)) *source {
-	s := &source{collect: collect}
-	s.tick.source = s
-	return s
+// name is what is known of the name of a custom gauge.
+type name struct {
+	safe       string // as it is sent
+	cumulative bool
+	call       int // in which it was last set
+	epoch      int // in which it was last set, see session
 }
 
 // String names the function, so that its author finds it.
@@ -84,59 +134,28 @@ func (s *source) String() string {
 	return fmt.Sprintf("%s (%s:%d)", f.Name(), file[strings.LastIndexByte(file, '/')+1:], line)
 }
 
-// sources are all there are, in the order in which they came.
-type sources struct {
-	mu   sync.Mutex
-	list []*source // replaced, never changed: a tick goes on with what it has
+// register adds a source and returns the function that takes it away.
+func (p *publisher) register(collect func(*Tick)) func() {
+	s := &source{collect: collect, names: map[string]*name{}}
+	s.tick.source = s
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sources = append(slices.Clip(p.sources), s)
+	return func() { p.unregister(s) }
 }
 
-// add adds a source and returns the function that takes it back.
-func (all *sources) add(s *source) func() {
-	all.mu.Lock()
-	defer all.mu.Unlock()
-	all.list = append(slices.Clip(all.list), s)
-	return func() { all.remove(s) }
-}
-
-func (all *sources) remove(s *source) {
-	all.mu.Lock()
-	defer all.mu.Unlock()
-	if i := slices.Index(all.list, s); i >= 0 {
-		s.gone.Store(true)
-		all.list = slices.Delete(slices.Clone(all.list), i, i+1)
+func (p *publisher) unregister(s *source) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.gone.Store(true)
+	if i := slices.Index(p.sources, s); i >= 0 {
+		p.sources = slices.Delete(slices.Clone(p.sources), i, i+1)
 	}
 }
 
-func (all *sources) get() []*source {
-	all.mu.Lock()
-	defer all.mu.Unlock()
-	return all.list
-}
-
-// ownName is what is known of the name of an own gauge.
-type ownName struct {
-	safe       string // as it is sent
-	cumulative bool
-	source     *source
-}
-
-// ownNames are the names of own gauges seen so far.
-type ownNames map[string]ownName
-
-// known returns what is known of name, which it takes in if there is room.
-func (n ownNames) known(s *source, name string, cumulative bool) (own ownName, ok bool) {
-	if own, ok = n[name]; ok {
-		if own.source != s || own.cumulative != cumulative { // the source that sets it now decides when it ends
-			own.source, own.cumulative = s, cumulative
-			n[name] = own
-		}
-		return own, true
-	}
-	if len(n) >= maxNames || len(name) > maxName {
-		return ownName{}, false
-	}
-	name = strings.Clone(name) // it may be part of something large
-	own = ownName{safeName(name), cumulative, s}
-	n[name] = own
-	return own, true
+// registered returns the sources, which the caller must not change.
+func (p *publisher) registered() []*source {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sources
 }

@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"math"
 	"strconv"
-	"time"
 
 	"github.com/cactus/go-statsd-client/v5/statsd"
+
+	"github.com/runtimemetrics/runtimemetrics/internal/names"
 )
 
 // packer gathers the lines of one tick and packs them into as few datagrams as
@@ -15,6 +16,7 @@ type packer struct {
 	limit   int    // largest datagram
 	buf     []byte // lines, each with its line end
 	ends    []int  // where in buf each unit ends; a unit stays in one datagram
+	start   int    // the first unit that is to be sent
 	join    bool   // the next line begins a unit that another line completes
 	tooLong int    // units that did not fit into a datagram and were left out
 }
@@ -38,39 +40,54 @@ func (p *packer) take(buf []byte) {
 }
 
 func (p *packer) reset() {
-	p.buf, p.ends, p.tooLong = p.buf[:0], p.ends[:0], 0
+	p.buf, p.ends, p.start, p.tooLong = p.buf[:0], p.ends[:0], 0, 0
 }
 
-// pack calls write with each datagram: as many whole units as fit, without the
-// last line end. The datagrams share the packer's memory.
-func (p *packer) pack(write func(datagram []byte)) {
-	start, end := 0, 0 // of the datagram being filled
-	for _, next := range p.ends {
-		if next-1-start > p.limit {
-			write(p.buf[start : end-1])
-			start = end
-		}
-		end = next
+// next returns the next datagram: as many whole units as fit, without the last
+// line end; nil if there is none. It is in the packer's memory.
+func (p *packer) next() []byte {
+	begin := 0
+	if p.start > 0 {
+		begin = p.ends[p.start-1]
 	}
-	if end > start {
-		write(p.buf[start : end-1])
+	end := begin
+	for p.start < len(p.ends) && p.ends[p.start]-1-begin <= p.limit {
+		end = p.ends[p.start]
+		p.start++
 	}
+	if end == begin {
+		return nil
+	}
+	return p.buf[begin : end-1]
 }
 
-// sink is where the gauges of a tick go: formatted into a packer, and from there
-// over a link.
+// datagrams returns how many datagrams are still to be sent.
+func (p packer) datagrams() (n int) {
+	for p.next() != nil {
+		n++
+	}
+	return n
+}
+
+// tagFormats are the ways in which servers read tags, by the name of each.
+var tagFormats = map[string]statsd.TagFormat{
+	"datadog":  statsd.SuffixOctothorpe, // name:1|g|#k:v
+	"influx":   statsd.InfixComma,       // name,k=v:1|g
+	"graphite": statsd.InfixSemicolon,   // name;k=v:1|g
+}
+
+// sink is where gauges go: formatted into a packer.
 type sink struct {
-	packer packer
+	packer
 	layout layout
-	link   *link
 }
 
-func newSink(s settings, host hostInfo, calls netCalls) *sink {
-	return &sink{
-		packer: packer{limit: s.packetSize},
-		layout: newLayout(s.prefix, tagFormats[s.tagFormat], expandTags(s.tags, host)),
-		link:   newLink(s.addr, calls),
+func newSink(s settings, process names.Process) *sink {
+	var tags []statsd.Tag
+	for _, tag := range process.Tags(s.tags) {
+		tags = append(tags, tag)
 	}
+	return &sink{packer{limit: s.packetSize}, newLayout(s.prefix, tagFormats[s.tagFormat], tags)}
 }
 
 // layout is what a gauge's line consists of beside its name and its value. All
@@ -120,7 +137,7 @@ func (k *sink) gauge(name string, value int64) {
 		k.zeroBefore(name)
 	}
 	buf := strconv.AppendInt(k.begin(name), value, 10)
-	k.packer.take(append(buf, k.layout.suffix...))
+	k.take(append(buf, k.layout.suffix...))
 }
 
 // fraction is gauge for a number that need not be whole. What is no number is
@@ -135,72 +152,19 @@ func (k *sink) fraction(name string, value float64) {
 		k.zeroBefore(name)
 	}
 	buf := strconv.AppendFloat(k.begin(name), value, 'f', -1, 64)
-	k.packer.take(append(buf, k.layout.suffix...))
+	k.take(append(buf, k.layout.suffix...))
 }
 
 // begin returns the packer's buffer with the line up to its value.
 func (k *sink) begin(name string) []byte {
-	buf := append(k.packer.buf, k.layout.prefix...)
+	buf := append(k.buf, k.layout.prefix...)
 	buf = append(buf, name...)
 	return append(buf, k.layout.middle...)
 }
 
 // zeroBefore adds the 0 that stands before a negative value.
 func (k *sink) zeroBefore(name string) {
-	k.packer.join = true
+	k.join = true
 	k.gauge(name, 0)
-	k.packer.join = false
+	k.join = false
 }
-
-// outcome is what became of a tick, as far as the kernel tells.
-type outcome struct {
-	err       error // why this tick, or the one before, was lost
-	lost      bool  // at least one datagram of this tick was not delivered
-	prevLost  bool  // the last datagram of the tick before was refused
-	recovered bool  // the server takes datagrams, for all that can be known
-}
-
-// flush sends what the tick has gathered.
-func (k *sink) flush(now time.Time) outcome {
-	if err := k.link.ready(now); err != nil {
-		k.packer.reset()
-		return outcome{err: err, lost: true}
-	}
-	return k.write(now)
-}
-
-// write sends what has been gathered, if there is a socket.
-func (k *sink) write(now time.Time) outcome {
-	var o outcome
-	first := true
-	k.link.refused = false
-	k.packer.pack(func(datagram []byte) {
-		// After a failure the rest would fail too, each as late as the write's
-		// deadline.
-		if k.link.conn == nil || isTimeout(o.err) {
-			return
-		}
-		s := k.link.write(datagram, now)
-		if s.refused != nil {
-			o.err, k.link.refused = s.refused, true
-			if first {
-				o.prevLost = true
-			} else {
-				o.lost = true
-			}
-		}
-		if s.err != nil {
-			o.err, o.lost = s.err, true
-		}
-		if first {
-			o.recovered = s.clean
-		}
-		first = false
-	})
-	k.link.rest()
-	o.recovered = o.recovered && !o.lost
-	k.packer.reset()
-	return o
-}
-
-func (k *sink) close() { k.link.close() }

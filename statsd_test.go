@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cactus/go-statsd-client/v5/statsd"
 )
@@ -27,7 +26,13 @@ func fill(limit int, units ...string) *packer {
 }
 
 func packed(p *packer) (datagrams []string, tooLong int) {
-	p.pack(func(d []byte) { datagrams = append(datagrams, string(d)) })
+	n := p.datagrams()
+	for d := p.next(); d != nil; d = p.next() {
+		datagrams = append(datagrams, string(d))
+	}
+	if n != len(datagrams) {
+		panic(fmt.Sprintf("%d datagrams were announced and %d came", n, len(datagrams)))
+	}
 	return datagrams, p.tooLong
 }
 
@@ -127,8 +132,7 @@ func FuzzPack(f *testing.F) {
 
 // TestGaugeWireFormat holds the bytes that leave the process.
 func TestGaugeWireFormat(t *testing.T) {
-	k := newSink(settings{prefix: "go.web1", packetSize: 1432}, testHost, netCalls{})
-	defer k.close()
+	k := newSink(settings{wire: wire{prefix: "go.web1"}, packetSize: 1432}, testProcess)
 	k.gauge("mem.alloc", 310528)
 	k.gauge("queue.depth", 0)
 	k.gauge("balance", -5)
@@ -158,17 +162,16 @@ func TestGaugeWireFormat(t *testing.T) {
 		"go.web1.load:0|g\ngo.web1.load:-1.5|g\n" +
 		"go.web1.load:0|g\n" +
 		"go.web1.load:0|g\n"
-	if got := string(k.packer.buf); got != want {
+	if got := string(k.buf); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if len(k.packer.ends) != 14 {
-		t.Errorf("%d units, want 14: a negative value and its zero are one", len(k.packer.ends))
+	if len(k.ends) != 14 {
+		t.Errorf("%d units, want 14: a negative value and its zero are one", len(k.ends))
 	}
 
-	bare := newSink(settings{packetSize: 1432}, testHost, netCalls{})
-	defer bare.close()
+	bare := newSink(settings{packetSize: 1432}, testProcess)
 	bare.gauge("cpu.goroutines", 7)
-	if got := string(bare.packer.buf); got != "cpu.goroutines:7|g\n" {
+	if got := string(bare.buf); got != "cpu.goroutines:7|g\n" {
 		t.Errorf("without a prefix: %q", got)
 	}
 }
@@ -179,13 +182,16 @@ func TestLinesAreTheClients(t *testing.T) {
 	random := rand.New(rand.NewSource(1))
 	pick := func(from ...string) string { return from[random.Intn(len(from))] }
 	for i := 0; i < 2000; i++ {
-		set := settings{
-			prefix:     pick("", "go", "go.web1.example.com", "0", "a-b_c.0"),
-			tags:       pick("", "env:prod", "zero:0,service:api,host:{host}", "a:0.0,b:{exe}"),
-			tagFormat:  pick("datadog", "influx", "graphite"),
-			packetSize: 1432,
+		set := settings{packetSize: 1432, wire: wire{
+			prefix:    pick("", "go", "go.web1.example.com", "0", "a-b_c.0"),
+			tags:      pick("", "env:prod", "zero:0,service:api,host:{host}", "a:0.0,b:{exe}"),
+			tagFormat: pick("datadog", "influx", "graphite"),
+		}}
+		k := newSink(set, testProcess)
+		var tags []statsd.Tag
+		for _, tag := range testProcess.Tags(set.tags) {
+			tags = append(tags, tag)
 		}
-		k := newSink(set, testHost, netCalls{})
 		var want capture
 		client, err := statsd.NewClientWithSender(&want, set.prefix, tagFormats[set.tagFormat])
 		if err != nil {
@@ -195,79 +201,14 @@ func TestLinesAreTheClients(t *testing.T) {
 		fraction := float64(value) / 1024
 		if i%2 == 0 {
 			k.gauge(name, value)
-			client.Gauge(name, value, 1, expandTags(set.tags, testHost)...)
+			client.Gauge(name, value, 1, tags...)
 		} else {
 			k.fraction(name, fraction)
-			client.(statsd.ExtendedStatSender).GaugeFloat(name, fraction, 1, expandTags(set.tags, testHost)...)
+			client.(statsd.ExtendedStatSender).GaugeFloat(name, fraction, 1, tags...)
 		}
-		if got := string(k.packer.buf); got != string(want)+"\n" {
+		if got := string(k.buf); got != string(want)+"\n" {
 			t.Fatalf("%+v: wrote %q, the client %q", set, got, want)
 		}
-		k.close()
-	}
-}
-
-func TestHealthReports(t *testing.T) {
-	const (
-		ok      = "ok"      // sent, and what went before was not refused
-		fresh   = "fresh"   // sent on a new socket: proves nothing
-		refused = "refused" // the tick before was refused; this one was sent again
-		lost    = "lost"    // not sent
-		both    = "both"    // refused, and lost again within the tick
-	)
-	outcomes := map[string]outcome{
-		ok: {recovered: true}, fresh: {},
-		refused: {err: fmt.Errorf("refused"), prevLost: true},
-		lost:    {err: fmt.Errorf("down"), lost: true},
-		both:    {err: fmt.Errorf("refused"), prevLost: true, lost: true},
-	}
-	tests := []struct {
-		name  string
-		pause time.Duration
-		ticks string
-		lost  uint64
-		want  []string
-	}{
-		{"nothing is said while all is well", time.Second, "fresh ok ok ok", 0, nil},
-		{"a server that is down and comes back", time.Second, "ok ok refused refused refused ok ok", 3,
-			[]string{"2: fails, ticks are lost until it works again: refused", "5: works again; ticks lost: 3"}},
-		{"a name that does not resolve at first", time.Second, "lost lost fresh ok ok", 2,
-			[]string{"0: fails, ticks are lost until it works again: down", "3: works again; ticks lost: 2"}},
-		{"a new socket proves nothing", time.Second, "ok refused fresh refused fresh ok", 2,
-			[]string{"1: fails, ticks are lost until it works again: refused", "5: works again; ticks lost: 2"}},
-		{"a tick that was counted is not counted again", time.Second, "ok both both ok", 3,
-			[]string{"1: fails, ticks are lost until it works again: refused", "3: works again; ticks lost: 3"}},
-		{"what flaps is reported every ten minutes, with what has added up", time.Minute,
-			"ok lost ok lost ok lost ok lost ok lost ok lost lost ok", 7,
-			[]string{"1: fails, ticks are lost until it works again: down", "2: works again; ticks lost: 1",
-				"11: fails, ticks are lost until it works again: down", "13: works again; ticks lost: 6"}},
-		{"what flapped and went well is reported in the end", time.Minute,
-			"ok lost ok lost ok ok ok ok ok ok ok ok ok ok", 2,
-			[]string{"1: fails, ticks are lost until it works again: down", "2: works again; ticks lost: 1",
-				"11: works again; ticks lost: 1"}},
-		{"an outage that began while reports rested is reported when they go on", time.Minute,
-			"ok lost ok lost lost lost lost lost lost lost lost lost lost ok", 11,
-			[]string{"1: fails, ticks are lost until it works again: down", "2: works again; ticks lost: 1",
-				"11: fails, ticks are lost until it works again: down", "13: works again; ticks lost: 10"}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			var h health
-			var got []string
-			now := time.Now()
-			for i, name := range strings.Fields(tt.ticks) {
-				if line := h.account(outcomes[name], now); line != "" {
-					got = append(got, fmt.Sprintf("%d: %s", i, line))
-				}
-				now = now.Add(tt.pause)
-			}
-			if !reflect.DeepEqual(got, tt.want) {
-				t.Errorf("got  %q\nwant %q", got, tt.want)
-			}
-			if h.lost != tt.lost {
-				t.Errorf("%d ticks lost, want %d", h.lost, tt.lost)
-			}
-		})
 	}
 }
 
@@ -278,7 +219,8 @@ func TestPackerKeepsItsMemory(t *testing.T) {
 		for i := 0; i < 50; i++ {
 			p.take(append(append(p.buf, line...), '\n'))
 		}
-		p.pack(func([]byte) {})
+		for p.next() != nil {
+		}
 		p.reset()
 	}
 	tick()
@@ -293,12 +235,11 @@ func TestTagsWireFormat(t *testing.T) {
 		"influx":   "p.x,env=prod,host=web1.example.com:1|g\np.y,env=prod,host=web1.example.com:0|g\np.y,env=prod,host=web1.example.com:-2|g\n",
 		"graphite": "p.x;env=prod;host=web1.example.com:1|g\np.y;env=prod;host=web1.example.com:0|g\np.y;env=prod;host=web1.example.com:-2|g\n",
 	} {
-		k := newSink(settings{prefix: "p", packetSize: 1432, tags: "env:prod,host:{host}", tagFormat: format}, testHost, netCalls{})
+		k := newSink(settings{wire: wire{prefix: "p", tags: "env:prod,host:{host}", tagFormat: format}, packetSize: 1432}, testProcess)
 		k.gauge("x", 1)
 		k.gauge("y", -2)
-		if got := string(k.packer.buf); got != want {
+		if got := string(k.buf); got != want {
 			t.Errorf("%s:\ngot  %q\nwant %q", format, got, want)
 		}
-		k.close()
 	}
 }

@@ -52,7 +52,6 @@ func TestPublishingStartsInEveryKindOfProgram(t *testing.T) {
 		name    string
 		program string
 		parse   string
-		gcflags string
 		args    []string
 		env     []string
 		prefix  string
@@ -116,14 +115,6 @@ func TestPublishingStartsInEveryKindOfProgram(t *testing.T) {
 			args:    []string{"serve", "--statsd=" + server, "--metric-prefix=go.cobra", "--pause=100ms", "--gc=false", "--mem"},
 			prefix:  "go.cobra", every: "100ms", gauges: without("mem.gc."),
 		},
-		{
-			name:    "built for a debugger, which inlines nothing",
-			program: "plain",
-			parse:   "late",
-			gcflags: "all=-N -l",
-			args:    []string{"--statsd=" + server, "--metric-prefix=go.debug", "--pause=100ms"},
-			prefix:  "go.debug", every: "100ms", gauges: harness.Gauges,
-		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -135,7 +126,7 @@ func TestPublishingStartsInEveryKindOfProgram(t *testing.T) {
 				}
 				return filled
 			}
-			p := harness.Host{Program: test.program, Race: true, GCFlags: test.gcflags, Args: fill(test.args), Env: append(fill(test.env), "PARSE="+test.parse)}.Start(t)
+			p := harness.Host{Program: test.program, Race: true, Args: fill(test.args), Env: append(fill(test.env), "PARSE="+test.parse)}.Start(t)
 
 			// The very first datagram has the final values.
 			checkTick(t, s.Next(), test.prefix, test.gauges)
@@ -233,7 +224,7 @@ func TestHelpShowsTheDefaultsInForce(t *testing.T) {
 func TestAProgramMayShowAllItsFlags(t *testing.T) {
 	t.Parallel()
 	p := harness.Host{Program: "console", Race: true}.Start(t)
-	const want = "cpu=true gc=true mem=true metric-exact=false metric-packet-size=512 metric-prefix=<detect-hostname> metric-runtime= metric-tag-format=datadog metric-tags= pause=5s publish-runtime-stats=false statsd=localhost:8125"
+	const want = "cpu=true gc=true mem=true metric-exact=false metric-log=std metric-packet-size=512 metric-prefix=<detect-hostname> metric-runtime= metric-tag-format=datadog metric-tags= pause=5s publish-runtime-stats=false statsd=localhost:8125"
 	p.Do("parse --pause=5s --metric-packet-size=512 --publish-runtime-stats=false")
 	if got := p.Do("values"); got != want {
 		t.Errorf("flag.VisitAll with flag.Getter gives\n%s\nwant\n%s", got, want)

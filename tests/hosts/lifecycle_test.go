@@ -228,7 +228,7 @@ func TestPublishingTakesOneGoroutineAndOneSocket(t *testing.T) {
 	for range 10 {
 		s.Next()
 		all := goroutines(t, p)
-		if len(all) != 2 || !strings.Contains(strings.Join(all, "\n"), "runtimemetrics.(*run).main") {
+		if len(all) != 2 || !strings.Contains(strings.Join(all, "\n"), "runtimemetrics.(*session).main") {
 			t.Fatalf("want the main goroutine and the library's; there are\n%s", strings.Join(all, "\n\n"))
 		}
 		if n := sockets(t, p); n != 1 {

@@ -5,9 +5,11 @@ package packets
 import (
 	"encoding/binary"
 	"fmt"
+	"log"
 	"log/slog"
 	"maps"
 	"net"
+	"os"
 	"regexp"
 	"runtime"
 	"slices"
@@ -15,7 +17,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +24,7 @@ import (
 	"github.com/prometheus/statsd_exporter/pkg/line"
 
 	"github.com/runtimemetrics/runtimemetrics"
+	"github.com/runtimemetrics/runtimemetrics/internal/registry"
 	"github.com/runtimemetrics/runtimemetrics/tests/internal/harness"
 )
 
@@ -160,39 +162,63 @@ func server(t *testing.T) (addr string, stop func() []string) {
 	return conn.LocalAddr().String(), stop
 }
 
-// publish runs the library for its first tick and Stop, and returns what it sent
-// and logged.
-func publish(t *testing.T, cfg runtimemetrics.Config, source func(func(string, int64))) (datagrams, log []string) {
+// publish runs the library for one tick and its end, and returns what it sent and
+// logged.
+func publish(t *testing.T, cfg runtimemetrics.Config, source func(func(string, int64))) (datagrams, lines []string) {
 	t.Helper()
 	addr, received := server(t)
-	ticked := make(chan struct{})
-	var mu sync.Mutex
-	cfg.StatsD, cfg.Pause = addr, time.Hour
-	cfg.Logf = func(format string, args ...any) {
-		text := fmt.Sprintf(format, args...)
-		mu.Lock()
-		defer mu.Unlock()
-		if strings.HasPrefix(text, "runtimemetrics: publishing ") {
-			close(ticked) // the first tick has been sent
-		} else {
-			log = append(log, text)
-		}
+	env := map[string]string{
+		"STATSD":             addr,
+		"METRIC_PREFIX":      cfg.Prefix,
+		"METRIC_TAGS":        strings.Join(cfg.Tags, ","),
+		"METRIC_TAG_FORMAT":  cfg.TagFormat,
+		"METRIC_PACKET_SIZE": strconv.Itoa(cfg.PacketSize),
+		"CPU":                strconv.FormatBool(!cfg.DisableCPU),
+		"MEM":                strconv.FormatBool(!cfg.DisableMem),
+		"GC":                 strconv.FormatBool(!cfg.DisableGC),
 	}
+	if cfg.PacketSize == 0 {
+		env["METRIC_PACKET_SIZE"] = ""
+	}
+	logged := make(chan string, 100)
+	log.SetFlags(0)
+	log.SetOutput(writer(func(line string) {
+		if !strings.HasPrefix(line, "runtimemetrics: publishing ") {
+			logged <- strings.TrimSuffix(line, "\n")
+			return
+		}
+		logged <- ""
+	}))
+	defer log.SetOutput(os.Stderr)
 	unregister := runtimemetrics.Register(func(t *runtimemetrics.Tick) { source(t.Gauge) })
 	defer unregister()
-	if err := runtimemetrics.Start(cfg); err != nil {
-		t.Fatal(err)
+	tick, end := registry.NewTick(func(name string) (string, bool) {
+		text, ok := env[strings.TrimPrefix(name, "RUNTIMEMETRICS_")]
+		return text, ok
+	})
+	tick()
+	end()
+	registry.Log(last)
+	for line := range logged {
+		if line == "runtimemetrics: "+last {
+			break
+		}
+		if line != "" {
+			lines = append(lines, line)
+		}
 	}
-	select {
-	case <-ticked:
-	case <-time.After(harness.Patience):
-		t.Fatal("there is no first tick")
-	}
-	runtimemetrics.Stop()
-	datagrams = received()
-	mu.Lock()
-	defer mu.Unlock()
-	return datagrams, log
+	return received(), lines
+}
+
+// last is a line that the library logs after its own.
+const last = "that was all"
+
+// writer is what package log writes to.
+type writer func(line string)
+
+func (w writer) Write(line []byte) (int, error) {
+	w(string(line))
+	return len(line), nil
 }
 
 func FuzzPackets(f *testing.F) {
@@ -266,7 +292,7 @@ func FuzzPackets(f *testing.F) {
 				set(g.name, g.value)
 			}
 		})
-		harness.Eventually(t, "the library's goroutine ends", func() bool { return runtime.NumGoroutine() <= before })
+		harness.Eventually(t, "the library's goroutines end", func() bool { return runtime.NumGoroutine() <= before })
 
 		// What was sent is what follows, in this order: the gauges of the tick,
 		// then those of Stop.
@@ -313,7 +339,9 @@ func FuzzPackets(f *testing.F) {
 			t.Fatalf("the source's gauges were sent as\n%v\nwant\n%v", got[len(own):tick], want)
 		}
 		checkStop(t, got[tick:], prefix, cfg, zeros)
-		checkPacking(t, datagrams, got[:tick], int(size), format)
+		// The source's gauges follow upon the library's own, in datagrams of theirs.
+		rest := checkPacking(t, datagrams, got[:len(own)], int(size), format)
+		checkPacking(t, rest, got[len(own):tick], int(size), format)
 
 		// One line for each cause.
 		var causes int
@@ -421,11 +449,13 @@ func checkStop(t *testing.T, got []gauge, prefix string, cfg runtimemetrics.Conf
 	}
 }
 
-// checkPacking requires that the tick came in as few datagrams as its order
-// allows: the first gauge of each would not have fitted into the one before.
-func checkPacking(t *testing.T, datagrams []string, tick []gauge, size, format int) {
+// checkPacking requires that these gauges came in as few datagrams as their order
+// allows: the first gauge of each would not have fitted into the one before. It
+// returns the datagrams after them.
+func checkPacking(t *testing.T, datagrams []string, tick []gauge, size, format int) (rest []string) {
 	t.Helper()
-	for i := 0; len(tick) > 0; i++ {
+	i := 0
+	for ; len(tick) > 0; i++ {
 		var packed []string
 		for len(tick) > 0 && len(strings.Join(append(packed, unit(tick[0], format)), "\n")) <= size {
 			packed, tick = append(packed, unit(tick[0], format)), tick[1:]
@@ -434,6 +464,7 @@ func checkPacking(t *testing.T, datagrams []string, tick []gauge, size, format i
 			t.Fatalf("datagram %d is\n%s\nwant\n%s", i, datagrams[i], want)
 		}
 	}
+	return datagrams[i:]
 }
 
 func TestNamesBeyondTheLimitAreDroppedWithOneLine(t *testing.T) {
@@ -459,7 +490,7 @@ func TestNamesBeyondTheLimitAreDroppedWithOneLine(t *testing.T) {
 			t.Errorf("datagram %d has %d names, want p.n0 to p.n4095", i, len(names))
 		}
 	}
-	const want = `runtimemetrics: own gauges are dropped, the first of them being "n4096"`
+	const want = `runtimemetrics: custom gauges are dropped, the first of them being "n4096"`
 	if len(log) != 1 || !strings.HasPrefix(log[0], want) {
 		t.Errorf("the library logged %q, want %q", log, want)
 	}

@@ -11,14 +11,13 @@ import (
 	"os"
 	"runtime"
 	"runtime/metrics"
-	"sort"
-	"strconv"
 	"strings"
 
 	"github.com/runtimemetrics/runtimemetrics"
 	"github.com/runtimemetrics/runtimemetrics/collector"
 	"github.com/runtimemetrics/runtimemetrics/internal/defaults"
 	"github.com/runtimemetrics/runtimemetrics/internal/procstat"
+	"github.com/runtimemetrics/runtimemetrics/internal/registry"
 	leaks "github.com/runtimemetrics/runtimemetrics/leaks/catalogue"
 )
 
@@ -33,7 +32,7 @@ var pages = map[string][]string{
 // below which these stand.
 var comments = map[string]map[string]func() string{
 	"runtimemetrics.go": {
-		"# Flags": func() string { return flagBlock(settings(source("flags.go"))) },
+		"# Flags": func() string { return flagBlock(settings()) },
 	},
 	"collector/collector.go": {
 		"CPU (EnableCPU):":                             func() string { return gaugeBlock("cpu.") },
@@ -148,24 +147,14 @@ func belowLine(text, line, block string) (string, error) {
 	return before + "// " + line + "\n//\n" + block + rest, nil
 }
 
-// setting is a flag as the documentation shows it.
-type setting struct {
-	name, def, help string
-}
+// setting is a flag as the lists show it.
+type setting struct{ name, def, help string }
 
-// settings are the flags that package runtimemetrics has defined, in the order of
-// its table.
-func settings(table string) (all []setting) {
-	place := func(name string) int { return strings.Index(table, "ame: "+strconv.Quote(name)) }
-	flag.VisitAll(func(f *flag.Flag) {
-		if place(f.Name) < 0 {
-			return // package testing's
-		}
-		_, usage := flag.UnquoteUsage(f)
-		usage, _, _ = strings.Cut(usage, " (environment ")
-		all = append(all, setting{f.Name, f.DefValue, usage})
-	})
-	sort.Slice(all, func(i, j int) bool { return place(all[i].name) < place(all[j].name) })
+// settings are the root package's settings, in the order of their table.
+func settings() (all []setting) {
+	for _, s := range registry.Settings() {
+		all = append(all, setting{s.Name, s.Default, strings.ReplaceAll(s.Help, "`", "")})
+	}
 	return all
 }
 
@@ -249,7 +238,7 @@ func grows(g collector.Gauge) string {
 
 func lists() map[string]string {
 	return map[string]string{
-		"flags":    flagTable(settings(source("flags.go"))),
+		"flags":    flagTable(settings()),
 		"gauges":   gaugeTable(collector.Gauges()),
 		"process":  gaugeTable(procstat.Gauges()),
 		"leaks":    gaugeTable(leaks.Gauges()),

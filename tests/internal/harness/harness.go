@@ -46,8 +46,8 @@ func Run(m *testing.M) (code int) {
 
 // build is one program as it is to be built.
 type build struct {
-	program, tags, gcflags string
-	race                   bool
+	program, tags string
+	race          bool
 }
 
 var (
@@ -77,9 +77,6 @@ func (b build) binary(t testing.TB) string {
 	}
 	if b.tags != "" {
 		args = append(args, "-tags="+b.tags)
-	}
-	if b.gcflags != "" {
-		args = append(args, "-gcflags="+b.gcflags)
 	}
 	Go(t, append(args, module+"/tests/programs/"+b.program)...)
 	built[b] = path

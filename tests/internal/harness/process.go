@@ -17,7 +17,6 @@ type Host struct {
 	Program string   // its folder under tests/programs
 	Race    bool     // built with the race detector
 	Tags    string   // build tags
-	GCFlags string   // flags for the compiler
 	Args    []string // of the command line
 	Env     []string // beside the test's own environment
 	Wrapper []string // command that is to run it
@@ -27,7 +26,7 @@ type Host struct {
 // by itself; either way its standard error must tell of no race and no crash.
 func (h Host) Start(t testing.TB) *Process {
 	t.Helper()
-	args := append([]string{build{h.Program, h.Tags, h.GCFlags, h.Race}.binary(t)}, h.Args...)
+	args := append([]string{build{h.Program, h.Tags, h.Race}.binary(t)}, h.Args...)
 	args = append(h.Wrapper[:len(h.Wrapper):len(h.Wrapper)], args...)
 	p := &Process{t: t, Begun: time.Now(), out: newLines(), err: newLines(), exited: make(chan struct{})}
 	p.cmd = exec.Command(args[0], args[1:]...)

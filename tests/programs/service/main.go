@@ -1,6 +1,7 @@
-// Service is a host that counts the library's ticks: each is sent as the gauge
-// "ticks", so that whoever receives it sees which ones are missing. A line that
-// the library logs shows the number of the tick that it belongs to.
+// Service is a host that counts the library's ticks, which runtimemetrics.ticks
+// numbers too, so that whoever receives it sees which ones are missing. A line that
+// the library logs shows the number of the tick that it belongs to, or that of the
+// next one.
 //
 // Commands on standard input are answered by one line each.
 package main
@@ -33,8 +34,8 @@ func main() {
 	log.SetFlags(0)
 
 	var ticks atomic.Int64
-	runtimemetrics.Register(func(t *runtimemetrics.Tick) { t.Cumulative("ticks", ticks.Add(1)) })
-	err := runtimemetrics.Start(runtimemetrics.Config{Logf: func(format string, args ...any) {
+	runtimemetrics.Register(func(*runtimemetrics.Tick) { ticks.Add(1) })
+	err := runtimemetrics.Start(runtimemetrics.Config{Self: true, Logf: func(format string, args ...any) {
 		log.Printf("tick %d: %s", ticks.Load(), fmt.Sprintf(format, args...))
 	}})
 	if err != nil {

@@ -1,6 +1,6 @@
 //go:build unix
 
-package runtimemetrics
+package link
 
 import (
 	"net"

@@ -1,0 +1,204 @@
+package runtimemetrics
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"github.com/runtimemetrics/runtimemetrics/internal/names"
+)
+
+const (
+	// maxNames is how many names of custom gauges there may be: a source that
+	// makes names up must not fill memory, or the server's disk.
+	maxNames = 4096
+
+	// maxName is the longest name of a custom gauge in bytes: Graphite makes a
+	// file of each part, and file names end at 255.
+	maxName = 255
+
+	// When a source has not returned after so many ticks, the others go on without
+	// it.
+	patience = 3
+)
+
+// guest runs the sources, which are the program's code, on a goroutine of its own,
+// and formats what they add. It belongs to its goroutine from work to done, and
+// to the session the rest of the time.
+type guest struct {
+	pub     *publisher
+	say     func(format string, args ...any)
+	epoch   int
+	work    chan struct{}   // a tick begins; closed if there will be none any more
+	done    chan<- *guest   // its lines are complete
+	over    <-chan struct{} // closed when nobody waits for them any more
+	out     *sink           // the lines of this tick
+	sources []*source       // to run at this tick
+	next    int             // which of them comes next; -1 between ticks
+	levels  []levels        // those that have changed in this tick
+	names   int             // of the sources that are run
+	gauges  int             // in this tick
+	dropped string          // a name that found no room
+
+	// These are read by the other side: what is being run, which remains the last
+	// one of a guest that is retired, and whether this one is to call nothing any
+	// more.
+	current atomic.Pointer[source]
+	retired atomic.Bool
+}
+
+// levels are the names of the levels that a source has set, as they are sent.
+type levels struct {
+	source *source
+	names  []string
+}
+
+// main is the goroutine. A source that calls runtime.Goexit ends it; another one
+// then goes on with the source after it.
+func (g *guest) main() {
+	ended := false
+	defer func() {
+		if !ended {
+			go g.main()
+		}
+	}()
+	for !g.retired.Load() {
+		if g.next < 0 {
+			if _, ok := <-g.work; !ok {
+				break
+			}
+			g.begin()
+		}
+		for g.next < len(g.sources) && !g.retired.Load() {
+			s := g.sources[g.next]
+			g.next++
+			g.call(s)
+		}
+		if !g.retired.Load() {
+			g.current.Store(nil)
+		}
+		g.next = -1
+		select {
+		case g.done <- g:
+		case <-g.over:
+		}
+	}
+	ended = true
+}
+
+// begin prepares for a tick.
+func (g *guest) begin() {
+	g.out.reset()
+	g.next, g.levels, g.names, g.gauges, g.dropped = 0, g.levels[:0], 0, 0, ""
+	for _, s := range g.sources {
+		if s.busy.CompareAndSwap(false, true) { // else its names are not to be looked at
+			g.names += len(s.names)
+			s.busy.Store(false)
+		}
+	}
+}
+
+// call lets a source add its gauges, unless an earlier call is still under way. A
+// source that panics or calls runtime.Goexit is not called again.
+func (g *guest) call(s *source) {
+	if s.gone.Load() || !s.busy.CompareAndSwap(false, true) {
+		return
+	}
+	defer s.busy.Store(false)
+	g.current.Store(s)
+	first := len(g.out.ends)
+	returned := false
+	defer func() {
+		v := recover()
+		s.tick.close()
+		g.leave(s)
+		if g.retired.Load() {
+			g.out.start = first // the others' lines are out of date
+		}
+		if returned {
+			return
+		}
+		g.pub.unregister(s)
+		if v == nil {
+			g.say("source %v called runtime.Goexit and is left out from now on", s)
+		} else {
+			g.say("source %v panicked and is left out from now on: %s", s, describe(v))
+		}
+	}()
+	s.calls++
+	s.tick.open(g)
+	s.collect(&s.tick)
+	returned = true
+}
+
+// describe returns the text of a panic's value, which is the program's code too.
+func describe(v any) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprintf("a %T whose text panics as well", v)
+		}
+	}()
+	return fmt.Sprint(v)
+}
+
+// leave takes down the levels of s if they have changed.
+func (g *guest) leave(s *source) {
+	if !s.changed {
+		return
+	}
+	s.changed = false
+	l := levels{source: s}
+	for _, n := range s.names {
+		if n.epoch == g.epoch && !n.cumulative {
+			l.names = append(l.names, n.safe)
+		}
+	}
+	g.levels = append(g.levels, l)
+}
+
+// name returns the name of a gauge of s as it is sent, if there is room for it.
+func (g *guest) name(s *source, text string, cumulative bool) (safe string, ok bool) {
+	n := s.names[text]
+	if n == nil && len(text) <= maxName && g.room(s) {
+		text = strings.Clone(text) // it may be part of something large
+		n = &name{safe: names.Safe(text)}
+		s.names[text] = n
+		g.names++
+	}
+	if n == nil || g.gauges >= maxNames {
+		if g.dropped == "" {
+			g.dropped = names.Cut(text, maxName)
+		}
+		return "", false
+	}
+	if n.epoch != g.epoch || n.cumulative != cumulative {
+		n.epoch, n.cumulative = g.epoch, cumulative
+		s.changed = true
+	}
+	n.call = s.calls
+	g.gauges++
+	return n.safe, true
+}
+
+// room tells whether there is room for one more name. If there is none, the names
+// that s has set neither in this call nor in the one before are forgotten.
+func (g *guest) room(s *source) bool {
+	if g.names < maxNames {
+		return true
+	}
+	if s.swept == s.calls {
+		return false
+	}
+	s.swept = s.calls
+	for text, n := range s.names {
+		if n.call < s.calls-1 {
+			delete(s.names, text)
+			g.names--
+			if n.epoch == g.epoch && !n.cumulative {
+				g.out.gauge(n.safe, 0)
+				s.changed = true
+			}
+		}
+	}
+	return g.names < maxNames
+}

@@ -1,0 +1,85 @@
+package runtimemetrics
+
+import (
+	"io"
+	"log"
+	"os"
+	"sync"
+)
+
+// maxLines is how many lines wait at most while the one before them is written.
+const maxLines = 64
+
+// stderr is what package log writes to unless the program says otherwise.
+var stderr = os.Stderr
+
+// logger writes lines one after the other, on a goroutine that exists while there
+// are any: Logf and the writers of package log are the program's, and may block.
+type logger struct {
+	mu    sync.Mutex
+	lines []func() // those to write, each a call
+	busy  bool     // the goroutine exists
+}
+
+// print writes line to where it goes. It does not wait.
+func (l *logger) print(to func(line string), line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.lines) >= maxLines {
+		return
+	}
+	l.lines = append(l.lines, func() { to(line) })
+	if !l.busy {
+		l.busy = true
+		go l.drain()
+	}
+}
+
+// drain writes lines until there are none. One that panics or calls
+// runtime.Goexit ends this goroutine; another one goes on with the next.
+func (l *logger) drain() {
+	defer func() {
+		if _ = recover(); l.next() != nil {
+			go l.drain()
+		}
+	}()
+	for write := l.next(); write != nil; write = l.next() {
+		l.mu.Lock()
+		l.lines = l.lines[1:]
+		l.mu.Unlock()
+		write()
+	}
+}
+
+// next returns the next line to write. If there is none, the goroutine shall end.
+func (l *logger) next() func() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.lines) == 0 {
+		l.busy = false
+		return nil
+	}
+	return l.lines[0]
+}
+
+// logTo returns where lines go: to Logf if there is one, else where flag
+// --metric-log says.
+func logTo(logf func(string, ...any), destination string) func(line string) {
+	switch {
+	case logf != nil:
+		return func(line string) { logf("runtimemetrics: %s", line) }
+	case destination == "off":
+		return func(string) {}
+	case destination == "stderr":
+		return func(line string) { log.New(rawStderr{}, "", log.LstdFlags).Print("runtimemetrics: " + line) }
+	}
+	return func(line string) {
+		print := log.Print
+		if log.Writer() == io.Writer(stderr) {
+			// A write of package os to a pipe that nobody reads any more would end
+			// the program by SIGPIPE.
+			print = log.New(rawStderr{}, log.Prefix(), log.Flags()).Print
+		}
+		print("runtimemetrics: " + line)
+	}
+}
