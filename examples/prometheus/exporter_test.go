@@ -28,7 +28,9 @@ import (
 
 	"github.com/runtimemetrics/runtimemetrics"
 	_ "github.com/runtimemetrics/runtimemetrics/expvar"
+	leaks "github.com/runtimemetrics/runtimemetrics/leaks/catalogue"
 	_ "github.com/runtimemetrics/runtimemetrics/process"
+	processes "github.com/runtimemetrics/runtimemetrics/process/catalogue"
 )
 
 // patience is how long a test waits for what must happen; it says nothing about
@@ -170,6 +172,33 @@ func TestLines(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestEveryName sends the gauges of packages process and leaks, of which no machine
+// has all, below a prefix: each has to keep its name, and the prefix to be the service.
+func TestEveryName(t *testing.T) {
+	e := startExporter(t, "mapping.yml")
+	want := map[string]bool{}
+	for _, g := range append(processes.Gauges(), leaks.Gauges()...) {
+		e.send(t, "prod.shop."+g.Name+":1|g")
+		want[prometheusName(g.Name)] = true
+	}
+	if len(want) < 30 {
+		t.Fatalf("only %d gauges", len(want))
+	}
+	e.eventually(t, func(page []series) error {
+		left := maps.Clone(want)
+		for _, s := range page {
+			if s.labels["service"] == "prod.shop" && s.labels["host"] == "" {
+				delete(left, s.name)
+			}
+		}
+		if len(left) > 0 {
+			return fmt.Errorf("not there: %v", slices.Sorted(maps.Keys(left)))
+		}
+		return nil
+	})
+	e.harmless(t)
 }
 
 // TestTTL kills one of two services: its series end, those of the other one, which
