@@ -122,7 +122,7 @@ cross:
 
 # What a test builds while it runs is not in its cache's key, hence -count=1.
 modules:
-	set -e; for m in $(filter-out . $(INTEROP),$(MODULES)); do (cd $$m && $(GO) test -race -count=1 ./...); done
+	set -e; for m in $(filter-out . $(INTEROP),$(MODULES)); do (cd $$m && $(GO) test -race -count=1 -timeout 30m ./...); done
 
 # Other people's servers, which take long to build; more so with -race.
 interop:

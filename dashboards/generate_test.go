@@ -14,12 +14,13 @@ import (
 	"time"
 
 	"github.com/runtimemetrics/runtimemetrics/collector"
-	"github.com/runtimemetrics/runtimemetrics/process/catalogue"
+	leaks "github.com/runtimemetrics/runtimemetrics/leaks/catalogue"
+	process "github.com/runtimemetrics/runtimemetrics/process/catalogue"
 )
 
 func TestFilesAreUpToDate(t *testing.T) {
 	for _, file := range files {
-		if err := generate(file.name, file.dashboard, true); err != nil {
+		if err := generate(file.name, file.text, true); err != nil {
 			t.Error(err)
 		}
 	}
@@ -34,7 +35,7 @@ func TestGaugesExist(t *testing.T) {
 		"runtimemetrics.lost":    true,
 		"runtimemetrics.late.ns": true,
 	}
-	for _, g := range catalogue.Gauges() {
+	for _, g := range append(process.Gauges(), leaks.Gauges()...) {
 		known[g.Name] = true
 	}
 	c := collector.New(func(name string, _ uint64) { known[name] = true })
