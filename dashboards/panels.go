@@ -103,12 +103,14 @@ var panels = []panel{
 	},
 	{
 		title: "Throttling and pressure", unit: percent, warn: 5, bad: 25,
-		help: "Periods in which the CPU quota ran out and requests stood still; time in which some thread waited for CPU, memory or disk.",
+		help: "Periods in which the CPU quota ran out and requests stood still; time in which some thread, or all, waited for CPU, memory or disk.",
 		targets: []target{
 			{"throttled", share(growth("cgroup.cpu.throttled_periods"), growth("cgroup.cpu.periods")), line},
-			{"CPU", pressure("cpu"), line},
-			{"memory", pressure("memory"), line},
-			{"disk", pressure("io"), line},
+			{"CPU", pressure("cpu", "some"), line},
+			{"memory", pressure("memory", "some"), line},
+			{"disk", pressure("io", "some"), line},
+			{"memory, all", pressure("memory", "full"), line},
+			{"disk, all", pressure("io", "full"), line},
 		},
 	},
 	{
@@ -134,7 +136,24 @@ var panels = []panel{
 			{"working set", value("cgroup.memory.working_set.bytes"), line},
 			{"RSS", value("proc.rss.bytes"), line},
 			{"container limit", set(value("cgroup.memory.limit.bytes")), limit},
+			{"memory.high", set(value("cgroup.memory.high.bytes")), limit},
 			{"GOMEMLIMIT", set(value("runtime.gc.gomemlimit.bytes")), limit},
+		},
+	},
+	{
+		title: "Tightest limits", unit: percent, warn: 90, bad: 95,
+		help: "What is used of the limit that has the least left, at whichever level of groups, siblings included: memory without page cache, and threads.",
+		targets: []target{
+			{"memory", share(value("cgroup.memory.tightest.used.bytes"), value("cgroup.memory.tightest.limit.bytes")), line},
+			{"threads", share(value("cgroup.pids.tightest.used"), value("cgroup.pids.tightest.limit")), line},
+		},
+	},
+	{
+		title: "OOM kills and memory.high", unit: perMin,
+		help: "Processes killed for want of memory, and how often the kernel slowed the service down at memory.high. Neither should ever be.",
+		targets: []target{
+			{"OOM kills", perMinute("cgroup.memory.oom_kills"), line},
+			{"memory.high", perMinute("cgroup.memory.high_events"), line},
 		},
 	},
 	{
@@ -171,6 +190,20 @@ var panels = []panel{
 		title: "Descriptors", unit: percent, warn: 70, bad: 90,
 		help:    "Open files, sockets and pipes, of as many as may be. At 100 % open and accept fail.",
 		targets: []target{{"", share(value("proc.fds"), value("proc.fds_limit")), line}},
+	},
+	{
+		title: "Threads", unit: count,
+		help: "Threads of the process, and of its container. At the limit none can start, and a Go program that needs one ends.",
+		targets: []target{
+			{"process", value("proc.threads"), line},
+			{"container", value("cgroup.pids"), line},
+			{"limit", set(value("cgroup.pids_limit")), limit},
+		},
+	},
+	{
+		title: "Leaked goroutines", unit: count,
+		help:    "Goroutines that Go has proven can never run again, by the last check: 0 in a healthy service. Wants package leaks and its interval.",
+		targets: []target{{"", value("leaks.goroutines"), line}},
 	},
 	{
 		title: "Lock waiters", unit: count,

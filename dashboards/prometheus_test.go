@@ -48,8 +48,16 @@ var (
 var levels = map[string]float64{
 	"cgroup.cpu.quota_millicores":            2500,
 	"cgroup.memory.limit.bytes":              512 << 20,
+	"cgroup.memory.high.bytes":               480 << 20,
+	"cgroup.memory.tightest.limit.bytes":     1000 << 20,
+	"cgroup.memory.tightest.used.bytes":      250 << 20,
 	"cgroup.memory.working_set.bytes":        200 << 20,
+	"cgroup.pids":                            30,
+	"cgroup.pids_limit":                      100,
+	"cgroup.pids.tightest.limit":             200,
+	"cgroup.pids.tightest.used":              150,
 	"cpu.goroutines":                         42,
+	"leaks.goroutines":                       7,
 	"mem.gc.next":                            210 << 20,
 	"mem.gc.pause":                           250e3,
 	"mem.heap.alloc":                         150 << 20,
@@ -60,6 +68,7 @@ var levels = map[string]float64{
 	"proc.fds_limit":                         1024,
 	"proc.rss.bytes":                         220 << 20,
 	"proc.start_time.seconds":                1.7e9,
+	"proc.threads":                           12,
 	"runtime.gc.gomemlimit.bytes":            400 << 20,
 	"runtime.gc.heap.live.bytes":             100 << 20,
 	"runtime.sched.gomaxprocs":               4,
@@ -71,8 +80,12 @@ var levels = map[string]float64{
 var rates = map[string]float64{
 	"cgroup.cpu.periods":                    10,
 	"cgroup.cpu.throttled_periods":          1,
+	"cgroup.memory.high_events":             0.2,
+	"cgroup.memory.oom_kills":               0.01,
 	"cgroup.pressure.cpu.some.ns":           20e6,
+	"cgroup.pressure.io.full.ns":            3e6,
 	"cgroup.pressure.io.some.ns":            5e6,
+	"cgroup.pressure.memory.full.ns":        0.5e6,
 	"cgroup.pressure.memory.some.ns":        1e6,
 	"mem.frees":                             4000,
 	"mem.gc.count":                          0.5,
@@ -110,6 +123,8 @@ var drawn = map[string]float64{
 	"Throttling and pressure: CPU":                 2,
 	"Throttling and pressure: memory":              0.1,
 	"Throttling and pressure: disk":                0.5,
+	"Throttling and pressure: memory, all":         0.05,
+	"Throttling and pressure: disk, all":           0.3,
 	"Scheduler latency: p99":                       1.5,
 	"Scheduler latency: upper":                     12,
 	"Goroutines: the five highest of all: ":        42,
@@ -117,7 +132,16 @@ var drawn = map[string]float64{
 	"Memory and its limits: working set":           200 << 20,
 	"Memory and its limits: RSS":                   220 << 20,
 	"Memory and its limits: container limit":       512 << 20,
+	"Memory and its limits: memory.high":           480 << 20,
 	"Memory and its limits: GOMEMLIMIT":            400 << 20,
+	"Tightest limits: memory":                      25,
+	"Tightest limits: threads":                     75,
+	"OOM kills and memory.high: OOM kills":         0.6,
+	"OOM kills and memory.high: memory.high":       12,
+	"Threads: process":                             12,
+	"Threads: container":                           30,
+	"Threads: limit":                               100,
+	"Leaked goroutines: ":                          7,
 	"Live heap: live":                              100 << 20,
 	"Live heap: heap":                              150 << 20,
 	"Live heap: next GC":                           210 << 20,
@@ -137,16 +161,22 @@ var drawn = map[string]float64{
 
 // noLimits is what unlimited says; nothing of it but the goroutines is drawn.
 var noLimits = map[string]float64{
-	"cgroup.cpu.periods":           0,
-	"cgroup.cpu.quota_millicores":  0,
-	"cgroup.cpu.throttled_periods": 0,
-	"cgroup.memory.limit.bytes":    0,
-	"cpu.goroutines":               10e3,
-	"mem.gc.next":                  0,
-	"proc.fds":                     12,
-	"proc.fds_limit":               0,
-	"proc.start_time.seconds":      0, // stopped
-	"runtime.gc.gomemlimit.bytes":  0,
+	"cgroup.cpu.periods":                 0,
+	"cgroup.cpu.quota_millicores":        0,
+	"cgroup.cpu.throttled_periods":       0,
+	"cgroup.memory.limit.bytes":          0,
+	"cgroup.memory.high.bytes":           0,
+	"cgroup.memory.tightest.used.bytes":  0,
+	"cgroup.memory.tightest.limit.bytes": 0,
+	"cgroup.pids_limit":                  0,
+	"cgroup.pids.tightest.used":          0,
+	"cgroup.pids.tightest.limit":         0,
+	"cpu.goroutines":                     10e3,
+	"mem.gc.next":                        0,
+	"proc.fds":                           12,
+	"proc.fds_limit":                     0,
+	"proc.start_time.seconds":            0, // stopped
+	"runtime.gc.gomemlimit.bytes":        0,
 }
 
 // TestPrometheus asks a real Prometheus each query of the dashboard, as Grafana
@@ -171,12 +201,12 @@ func TestPrometheus(t *testing.T) {
 
 // testPoints wants each query to have an answer for one service, for two and for
 // all, and not of others. The running service answers what is not of a container,
-// since it need not run in one.
+// since it need not run in one, and nothing of package leaks, which it does not import.
 func (d prometheusDashboard) testPoints(t *testing.T, p prometheus) {
 	eventually(t, func() (left []string) {
 		for _, q := range d.queries {
 			want := running
-			if strings.Contains(q.expr, "_cgroup_") {
+			if strings.Contains(q.expr, "_cgroup_") || strings.Contains(q.expr, "_leaks_") {
 				want = madeUp
 			}
 			for _, chosen := range [][]service{{want}, {running, madeUp}, nil} {

@@ -45,9 +45,9 @@ func perMinute(gauge string) query { return scaled(perSecond(gauge), "60", "* 60
 // seconds is the rate of a time in nanoseconds: how many at a time.
 func seconds(gauge string) query { return scaled(perSecond(gauge), "0.000000001", "/ 1e9") }
 
-// pressure is a share of time in percent.
-func pressure(of string) query {
-	return scaled(perSecond("cgroup.pressure."+of+".some.ns"), "0.0000001", "/ 1e7")
+// pressure is a share of time in percent, in which some or all (full) waited.
+func pressure(of, who string) query {
+	return scaled(perSecond("cgroup.pressure."+of+"."+who+".ns"), "0.0000001", "/ 1e7")
 }
 
 // millis makes milliseconds of a time in nanoseconds. Its peaks survive where

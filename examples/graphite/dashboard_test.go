@@ -20,7 +20,8 @@ import (
 	"time"
 
 	"github.com/runtimemetrics/runtimemetrics/collector"
-	"github.com/runtimemetrics/runtimemetrics/process/catalogue"
+	leaks "github.com/runtimemetrics/runtimemetrics/leaks/catalogue"
+	process "github.com/runtimemetrics/runtimemetrics/process/catalogue"
 )
 
 const (
@@ -90,6 +91,8 @@ func (s *stack) testValues(t *testing.T) {
 		"quota":           1.5,
 		"working set":     200 << 20,
 		"container limit": 512 << 20,
+		"memory.high":     480 << 20,
+		"limit":           100,
 	}
 	for _, target := range readGraphite(t) {
 		series, err := s.render(strings.ReplaceAll(target, "PREFIX", madeUpService))
@@ -163,7 +166,7 @@ func (s *stack) testOverrides(t *testing.T) {
 
 // serviceFor returns the service that has data for a target.
 func serviceFor(target string) string {
-	if strings.Contains(target, ".cgroup.") {
+	if strings.Contains(target, ".cgroup.") || strings.Contains(target, ".leaks.") {
 		return madeUpService
 	}
 	return realService
@@ -342,16 +345,23 @@ func (s *stack) runDemoService(t *testing.T) {
 	}()
 }
 
-// madeUpCgroup is what a container with a quota of 1.5 cores and a limit of
-// 512 MiB might say after n seconds, one period in ten throttled.
+// madeUpCgroup is what a program that leaks goroutines might say after n seconds, in
+// a container with a quota of 1.5 cores and a limit of 512 MiB, one period in ten
+// throttled.
 func madeUpCgroup() func(n int64) map[string]int64 {
 	level := map[string]int64{
-		"cgroup.memory.usage.bytes":       300 << 20,
-		"cgroup.memory.working_set.bytes": 200 << 20,
-		"cgroup.memory.limit.bytes":       512 << 20,
-		"cgroup.cpu.quota_millicores":     1500,
-		"cgroup.pids":                     12,
-		"cgroup.pids_limit":               100,
+		"cgroup.memory.usage.bytes":          300 << 20,
+		"cgroup.memory.working_set.bytes":    200 << 20,
+		"cgroup.memory.limit.bytes":          512 << 20,
+		"cgroup.memory.high.bytes":           480 << 20,
+		"cgroup.memory.tightest.used.bytes":  250 << 20,
+		"cgroup.memory.tightest.limit.bytes": 1000 << 20,
+		"cgroup.cpu.quota_millicores":        1500,
+		"cgroup.pids":                        12,
+		"cgroup.pids_limit":                  100,
+		"cgroup.pids.tightest.used":          150,
+		"cgroup.pids.tightest.limit":         200,
+		"leaks.goroutines":                   7,
 	}
 	perSecond := map[string]int64{
 		"cgroup.memory.oom_kills":        0,
@@ -359,13 +369,16 @@ func madeUpCgroup() func(n int64) map[string]int64 {
 		"cgroup.cpu.throttled_periods":   1,
 		"cgroup.cpu.throttled.ns":        30e6,
 		"cgroup.pressure.cpu.some.ns":    20e6,
+		"cgroup.memory.high_events":      2,
 		"cgroup.pressure.memory.some.ns": 1e6,
+		"cgroup.pressure.memory.full.ns": 5e5,
+		"cgroup.pressure.io.full.ns":     3e6,
 		"cgroup.pressure.io.some.ns":     5e6,
 	}
 	return func(n int64) map[string]int64 {
 		values := map[string]int64{}
-		for _, g := range catalogue.Gauges() {
-			if !strings.HasPrefix(g.Name, "cgroup.") {
+		for _, g := range append(process.Gauges(), leaks.Gauges()...) {
+			if strings.HasPrefix(g.Name, "proc.") {
 				continue
 			}
 			if g.Kind == collector.Cumulative {
