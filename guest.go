@@ -1,11 +1,11 @@
 package runtimemetrics
 
 import (
-	"fmt"
 	"strings"
 	"sync/atomic"
 
 	"github.com/runtimemetrics/runtimemetrics/internal/names"
+	"github.com/runtimemetrics/runtimemetrics/internal/registry"
 )
 
 const (
@@ -122,23 +122,13 @@ func (g *guest) call(s *source) {
 		if v == nil {
 			g.say("source %v called runtime.Goexit and is left out from now on", s)
 		} else {
-			g.say("source %v panicked and is left out from now on: %s", s, describe(v))
+			g.say("source %v panicked and is left out from now on: %s", s, registry.Describe(v))
 		}
 	}()
 	s.calls++
 	s.tick.open(g)
 	s.collect(&s.tick)
 	returned = true
-}
-
-// describe returns the text of a panic's value, which is the program's code too.
-func describe(v any) (text string) {
-	defer func() {
-		if recover() != nil {
-			text = fmt.Sprintf("a %T whose text panics as well", v)
-		}
-	}()
-	return fmt.Sprint(v)
 }
 
 // leave takes down the levels of s if they have changed.

@@ -17,8 +17,8 @@
 //
 // The types Int, Float and Map of package expvar are read without allocating.
 // Any other variable is asked for its value, which costs what it costs, and if
-// that is not a plain number, for its JSON. A Func that panics ends this source
-// of gauges, with one log line.
+// that is not a plain number, for its JSON. A variable that panics is left out from
+// then on, with one log line; the others go on.
 //
 // Mind that the standard package expvar, which comes along, links net/http and
 // publishes all variables at /debug/vars of http.DefaultServeMux.
@@ -27,9 +27,11 @@ package expvar
 import (
 	"encoding/json"
 	"expvar"
+	"fmt"
 	"strings"
 
 	"github.com/runtimemetrics/runtimemetrics"
+	"github.com/runtimemetrics/runtimemetrics/internal/registry"
 )
 
 func init() {
@@ -55,12 +57,14 @@ type reader struct {
 	prefix string               // of the map that is being walked
 	depth  int                  // how many maps it is in
 	found  []expvar.KeyValue    // of that map and of those around it
+	failed map[string]bool      // the gauges of variables that have panicked
 	push   func(expvar.KeyValue)
+	log    func(line string)
 	tick   sink
 }
 
 func newReader() *reader {
-	r := &reader{names: map[[2]string]string{}}
+	r := &reader{names: map[[2]string]string{}, failed: map[string]bool{}, log: registry.Log}
 	r.push = func(kv expvar.KeyValue) { r.found = append(r.found, kv) }
 	return r
 }
@@ -122,10 +126,34 @@ func (r *reader) variable(kv expvar.KeyValue) {
 	case *expvar.Map:
 		r.within(r.name(kv.Key), func() { r.walk(v.Do) })
 	case *expvar.String:
-	case expvar.Func:
-		r.value(kv.Key, v.Value())
 	default:
-		r.fromJSON(kv.Key, []byte(v.String()))
+		r.foreign(kv.Key, v)
+	}
+}
+
+// foreign takes a variable that runs code of the program. One that panics is left
+// out from then on.
+func (r *reader) foreign(key string, v expvar.Var) {
+	name := r.name(key)
+	if r.failed[name] {
+		return
+	}
+	prefix, depth, found := r.prefix, r.depth, len(r.found)
+	defer func() {
+		fault := recover()
+		if fault == nil {
+			return
+		}
+		r.prefix, r.depth, r.found = prefix, depth, r.found[:found]
+		if len(r.failed) < maxNames {
+			r.failed[name] = true
+		}
+		r.log(fmt.Sprintf("the variable of gauge %s panicked and is left out from now on: %s", name, registry.Describe(fault)))
+	}()
+	if f, ok := v.(expvar.Func); ok {
+		r.value(key, f.Value())
+	} else {
+		r.fromJSON(key, []byte(v.String()))
 	}
 }
 

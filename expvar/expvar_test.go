@@ -206,3 +206,43 @@ func TestExpvarsArriveAtStatsD(t *testing.T) {
 		t.Errorf("what should not be sent is there:\n%s", got)
 	}
 }
+
+// panicsAgain is an error whose text panics with itself.
+type panicsAgain struct{}
+
+func (e panicsAgain) Error() string { panic(e) }
+
+// broken is a variable that is not an expvar.Func.
+type broken struct{}
+
+func (broken) String() string { panic("broken") }
+
+func TestOnlyTheVariableThatPanicsIsLeftOut(t *testing.T) {
+	inner := new(expvar.Map).Init()
+	inner.Add("before", 1)
+	inner.Set("function", expvar.Func(func() any { panic(panicsAgain{}) }))
+	inner.Set("text", broken{})
+	inner.Set("zzz", expvar.Func(func() any { return map[string]any{"after": 2} }))
+	outer := new(expvar.Map).Init()
+	outer.Set("inner", inner)
+	outer.Add("last", 3)
+	r := newReader()
+	var lines []string
+	r.log = func(line string) { lines = append(lines, line) }
+	for tick := 0; tick < 3; tick++ {
+		got := sent{}
+		r.tick, r.prefix = got, "expvar"
+		r.variable(expvar.KeyValue{Key: "outer", Value: outer})
+		want := sent{"expvar.outer.inner.before": "1", "expvar.outer.inner.zzz.after": "2", "expvar.outer.last": "3"}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("tick %d: got %v, want %v", tick, got, want)
+		}
+	}
+	want := []string{
+		"the variable of gauge expvar.outer.inner.function panicked and is left out from now on: a expvar.panicsAgain whose text panics as well",
+		"the variable of gauge expvar.outer.inner.text panicked and is left out from now on: broken",
+	}
+	if !reflect.DeepEqual(lines, want) {
+		t.Errorf("logged %q, want %q", lines, want)
+	}
+}

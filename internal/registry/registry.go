@@ -2,6 +2,8 @@
 // package does not export. The root package sets the functions.
 package registry
 
+import "fmt"
+
 // Setting describes a flag and the environment variable that changes its default.
 type Setting struct {
 	Name    string                  // of the flag, such as "metric-prefix"
@@ -22,6 +24,17 @@ var Settings func() []Setting
 // Log logs one line, without a line end, where the root package logs its own. It
 // does not wait.
 var Log func(line string)
+
+// Describe returns the text of a panic's value. That is the program's code too, and
+// may panic as well, or block.
+func Describe(v any) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprintf("a %T whose text panics as well", v)
+		}
+	}()
+	return fmt.Sprint(v)
+}
 
 // NewTick makes a publisher with the settings of an environment alone and with
 // the sources that are registered. It returns a function that makes one of its
