@@ -113,19 +113,19 @@ func (r *Reader) findPressure(path string, some, full int) {
 type limited struct {
 	limit *file // nil if it has none
 	used  *file
-	stat  *file // memory.stat, nil if there is none
+	stat  *file // memory.stat, nil if there is none, as of other controllers
 }
 
 // findLimited opens the limits of the cgroup of the process, which is the first,
 // and of those that it is nested in. One that is there and cannot be read might
 // be the lowest: then not all are known.
-func (r *Reader) findLimited(dirs []string, limit, used, stat string) (levels []limited, all bool) {
+func (r *Reader) findLimited(dirs []string, limit, used string) (levels []limited, all bool) {
 	all = true
 	for i, dir := range dirs {
 		f, err := r.try(dir + limit)
 		all = all && (err == nil || err == syscall.ENOENT)
 		if f != nil || i == 0 {
-			levels = append(levels, limited{f, r.later(dir + used), r.later(dir + stat)})
+			levels = append(levels, limited{f, r.later(dir + used), r.later(dir + "/memory.stat")})
 		}
 	}
 	return levels, all
@@ -156,7 +156,11 @@ func (r *Reader) findMemory(dirs []string, v1 bool) {
 	}
 	// A 32-bit kernel has another number for no limit in v1.
 	none32 := math.MaxInt32 * uint64(os.Getpagesize())
-	levels, all := r.findLimited(dirs, limitFile, usedFile, "/memory.stat")
+	levels, all := r.findLimited(dirs, limitFile, usedFile)
+	gauges := []int{memoryUsage, memoryWorkingSet, memoryLimit, memoryTightestUsed, memoryTightestLimit}
+	if v1 {
+		gauges = append(gauges, memorySwap) // v2 has a file of its own for it
+	}
 	r.add(func() {
 		known, tight, t := all, all, tightest{left: noLimit}
 		least, inForce := uint64(noLimit), uint64(0)
@@ -202,11 +206,11 @@ func (r *Reader) findMemory(dirs []string, v1 bool) {
 		}
 		r.setLimit(memoryLimit, least, known)
 		r.setTightest(t, tight, memoryTightestUsed, memoryTightestLimit)
-	}, memoryUsage, memoryWorkingSet, memorySwap, memoryLimit, memoryTightestUsed, memoryTightestLimit)
+	}, gauges...)
 }
 
 func (r *Reader) findPids(dirs []string) {
-	levels, all := r.findLimited(dirs, "/pids.max", "/pids.current", "")
+	levels, all := r.findLimited(dirs, "/pids.max", "/pids.current")
 	r.add(func() {
 		known, tight, t := all, all, tightest{left: noLimit}
 		least := uint64(noLimit)

@@ -65,7 +65,7 @@ func (r *Reader) findSystem() {
 	if getProcessHandles.Find() == nil {
 		r.add(func() {
 			done, _, _ := syscall.SyscallN(getProcessHandles.Addr(), uintptr(self), uintptr(unsafe.Pointer(&r.handles)))
-			r.set(fds, uint64(r.handles), done != 0)
+			r.set(fds, uint64(r.handles), done != 0 && r.handles > 0) // wine says 0
 		}, fds)
 	}
 }

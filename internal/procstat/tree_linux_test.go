@@ -236,6 +236,23 @@ func TestSlowFilesAreReadAtEveryTenthTick(t *testing.T) {
 	}
 }
 
+// What one source sets, another one that is read more often must not take away.
+func TestNoGaugeHasTwoSources(t *testing.T) {
+	for _, tr := range trees(t) {
+		r, _ := treeReader(t, tr.write(t))
+		fromFiles(r)
+		of := map[int]int{}
+		for i, s := range r.sources {
+			for _, g := range s.gauges {
+				if first, ok := of[g]; ok {
+					t.Errorf("%s: %s is set by sources %d and %d", tr.name, catalogue[g].name, first, i)
+				}
+				of[g] = i
+			}
+		}
+	}
+}
+
 func TestFileThatIsSlowOnceIsReadAtEachTick(t *testing.T) {
 	tr := loadTree(t, "testdata/v2-container.txt")
 	root := tr.write(t)

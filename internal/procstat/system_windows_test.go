@@ -1,0 +1,5 @@
+package procstat
+
+import "syscall"
+
+func init() { wine = syscall.NewLazyDLL("ntdll.dll").NewProc("wine_get_version").Find() == nil }
