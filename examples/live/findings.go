@@ -194,7 +194,7 @@ func (svc *service) judge(now moment) []finding {
 		return svc.found
 	}
 	svc.found, svc.foundAt = []finding{}, now.run
-	if svc.other || svc.isGone(now) {
+	if svc.other || len(svc.times) == 0 || svc.isGone(now) {
 		return svc.found
 	}
 	p := &past{svc, now}

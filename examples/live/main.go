@@ -26,8 +26,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"github.com/runtimemetrics/runtimemetrics"
 )
 
@@ -112,7 +110,7 @@ func run(ctx context.Context, cfg config, out io.Writer) error {
 	served := make(chan error, 1)
 	var done sync.WaitGroup
 	done.Go(func() { receive(conn, s, c) })
-	done.Go(func() { served <- server.Serve(netutil.LimitListener(listener, maxConnections)) })
+	done.Go(func() { served <- serve(server, listener) })
 
 	fmt.Fprintf(out, "Open      %s%s\n", url, pageNote)
 	fmt.Fprintf(out, "StatsD    udp %s%s\n\n", statsd, note)

@@ -247,6 +247,9 @@ func (s *store) split(now moment, svc *service) *service {
 				frames = append(frames, i)
 			}
 		}
+		if len(frames) == 0 {
+			continue
+		}
 		to := s.heirOf(now, svc, frames)
 		if to == nil {
 			continue
@@ -292,7 +295,7 @@ func (s *store) heirOf(now moment, of *service, frames []int) *service {
 		if svc == of || svc.origin != of.origin || !svc.isGone(now) {
 			continue
 		}
-		if n := len(svc.times); n == 0 || len(frames) == 0 || svc.times[n-1] < of.times[frames[0]] {
+		if n := len(svc.times); n == 0 || svc.times[n-1] < of.times[frames[0]] {
 			return svc
 		}
 	}
@@ -304,15 +307,11 @@ func (s *store) heirOf(now moment, of *service, frames []int) *service {
 func (s *store) without(svc *service, moved map[uint32]bool) {
 	for _, g := range maps.Clone(svc.series) {
 		kept := g.values[:0]
-		first := int64(-1)
 		seen := -1
 		for i, number := range svc.senders {
 			at := svc.first + int64(i) - g.first
 			if moved[number] || at < 0 {
 				continue
-			}
-			if first < 0 {
-				first = 0
 			}
 			kept = append(kept, g.values[at])
 			if !math.IsNaN(g.values[at]) {

@@ -487,6 +487,10 @@ func (svc *service) forget(n int) {
 func (s *store) trim(now moment) {
 	oldest := now.run - historyMS
 	for _, svc := range slices.Clone(s.services) {
+		if len(svc.series) == 0 { // there was no room for any
+			s.remove(svc)
+			continue
+		}
 		n := 0
 		for n < len(svc.times) && svc.times[n] < oldest {
 			n++

@@ -9,12 +9,15 @@ import (
 	"io/fs"
 	"log"
 	"math"
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/net/netutil"
 
 	"github.com/runtimemetrics/runtimemetrics/internal/hostcheck"
 )
@@ -300,3 +303,7 @@ func httpServer(h http.Handler) *http.Server {
 
 // maxConnections are served at a time; others wait.
 const maxConnections = 256
+
+func serve(server *http.Server, l net.Listener) error {
+	return server.Serve(netutil.LimitListener(l, maxConnections))
+}

@@ -128,8 +128,8 @@ export class Chart {
       this.tip.lastChild.append(part.tipRow);
       if (several) {
         part.legendValue = element("span", { className: "value" });
-        part.button = element("button", { type: "button", title: "Show or hide " + curve.label }, swatch(),
-          element("span", { className: "label", textContent: curve.label }), part.legendValue);
+        part.label = element("span", { className: "label", textContent: curve.label });
+        part.button = element("button", { type: "button", title: "Show or hide " + curve.label }, swatch(), part.label, part.legendValue);
         part.button.onclick = () => {
           if (!this.hidden.delete(curve.key)) this.hidden.add(curve.key);
           this.draw();
@@ -193,6 +193,12 @@ export class Chart {
       const note = svg("text", { class: "none", x: (left + this.width - right) / 2, y: (top + this.height - bottom) / 2, "text-anchor": "middle" });
       note.textContent = "no data in this time";
       this.grid.append(note);
+    }
+    // A limit that is far above what is drawn is in the legend only, and says so.
+    for (const p of this.parts) {
+      const latest = this.latest();
+      const above = p.curve.dashed && latest >= 0 && this.value(p, latest) > this.topValue;
+      if (p.label) setText(p.label, p.curve.label + (above ? " ↑" : ""));
     }
     this.drawStats(integers);
     this.describe(t0, t1);
