@@ -80,7 +80,9 @@ type option struct {
 	registry.Setting
 	owner *options
 	text  string // guarded by owner.mu
-	bad   bool   // the environment variable is not valid
+
+	// What the environment had when the option was made; main may change it.
+	inEnv, fromEnv bool // a value; a valid one
 }
 
 // env returns the name of the option's environment variable.
@@ -149,10 +151,10 @@ func (o *options) add(s registry.Setting) *option {
 	// "not set".
 	text, _ := o.lookupEnv(opt.env())
 	if text = strings.TrimSpace(text); text != "" {
+		opt.inEnv = true
 		if err := s.Check(text); err == nil {
-			opt.text = text
+			opt.text, opt.fromEnv = text, true
 		} else {
-			opt.bad = true
 			instead := s.Default
 			if s.Name == table[publishFlag].Name {
 				// Whoever set it did not mean on.
@@ -173,17 +175,6 @@ func (o *options) settings() (all []registry.Setting) {
 		all = append(all, opt.Setting)
 	}
 	return all
-}
-
-// inEnv reports whether the environment gives the option a value, valid or not.
-func (o *options) inEnv(i int) bool {
-	text, _ := o.lookupEnv(o.list[i].env())
-	return strings.TrimSpace(text) != ""
-}
-
-// fromEnv reports whether the environment gave the option a valid value.
-func (o *options) fromEnv(i int) bool {
-	return o.inEnv(i) && !o.list[i].bad
 }
 
 // text returns the text of a setting.

@@ -81,7 +81,7 @@ func TestConfigWinsOverFlagOverEnvironment(t *testing.T) {
 	if err != nil || got != want {
 		t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
 	}
-	if !o.fromEnv(statsdFlag) {
+	if !o.list[statsdFlag].fromEnv {
 		t.Error("RUNTIMEMETRICS_STATSD is set, but it was not noticed")
 	}
 	if f := fs.Lookup("mem"); f.DefValue != "false" {
@@ -243,7 +243,7 @@ func TestStartRefusesABadConfig(t *testing.T) {
 func TestWhiteSpaceAroundAVariableIsNotMeant(t *testing.T) {
 	o := newOptions(env("RUNTIMEMETRICS_PAUSE", " 20\n", "RUNTIMEMETRICS_STATSD", "\tstats ", "RUNTIMEMETRICS_CPU", " "))
 	got, _ := Config{}.resolve(o, testProcess)
-	if got.pause != 20*time.Second || got.addr != address(t, "stats") || !got.cpu || !o.fromEnv(statsdFlag) || o.takeNotes() != nil {
+	if got.pause != 20*time.Second || got.addr != address(t, "stats") || !got.cpu || !o.list[statsdFlag].fromEnv || o.takeNotes() != nil {
 		t.Errorf("settings %+v", got)
 	}
 }

@@ -164,7 +164,7 @@ func init() {
 	std.opts.changed = std.flagSet
 	// A package's tests must not publish because the package, or one that it
 	// imports, is meant for a service that does.
-	if !testing.Testing() && (!mode.EnvOnly || std.opts.inEnv(statsdFlag)) {
+	if !testing.Testing() && (!mode.EnvOnly || std.opts.list[statsdFlag].inEnv) {
 		std.begin(Config{}, true)
 	}
 }

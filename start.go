@@ -80,7 +80,7 @@ func flagsParsed() bool {
 // time by time.Since alone.
 func (s *session) await() (begin bool) {
 	p := s.pub
-	fromEnv := p.opts.fromEnv(statsdFlag)
+	fromEnv := p.opts.list[statsdFlag].fromEnv
 	if mode.EnvOnly {
 		return fromEnv
 	}
