@@ -28,6 +28,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
 // TestDocker builds both Dockerfiles by a real Docker, which it starts for itself,
@@ -40,9 +42,9 @@ func TestDocker(t *testing.T) {
 		t.Skipf("dockerd runs, but no container does here: %v\n%s", err, out)
 	}
 
+	docker.run(t, "build", "--network=none", "-q", "-f", "Dockerfile", "-t", "service",
+		"--build-arg", "PROGRAM=./examples/graphite/service", root)
 	t.Run("a program of this repository, with limits", func(t *testing.T) {
-		docker.run(t, "build", "--network=none", "-q", "-f", "Dockerfile", "-t", "service",
-			"--build-arg", "PROGRAM=./examples/graphite/service", root)
 		statsd := listen(t)
 		pages := publicDir(t)
 		if err := os.WriteFile(filepath.Join(pages, "page.txt"), []byte("served\n"), 0o644); err != nil {
@@ -82,6 +84,33 @@ func TestDocker(t *testing.T) {
 		if got := statsd.last(t, "go.container.cpu.goroutines"); got != 0 {
 			t.Errorf("its last word on goroutines is %d", got)
 		}
+	})
+
+	// As nobody in particular, the socket's folder mounted to be read only.
+	t.Run("a pod that sends to the Datadog Agent's socket", func(t *testing.T) {
+		w := kustomize(t, filesys.MakeFsOnDisk(), "datadog-socket").workloads["service"]
+		agent := publicDir(t)
+		path := filepath.Join(agent, "dsd.socket")
+		conn, err := net.ListenPacket("unixgram", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := os.Chmod(path, 0o722); err != nil { // the Agent's own
+			t.Fatal(err)
+		}
+		args := []string{"run", "-d", "--name=pod", "--network=none", "--read-only", "--cap-drop=ALL",
+			"--security-opt=no-new-privileges",
+			"-v", agent + ":" + w.pod.Spec.Containers[0].VolumeMounts[0].MountPath + ":ro"}
+		for _, variable := range list(environment(t, w)) {
+			args = append(args, "-e", variable)
+		}
+		statsd := remember(conn, path)
+		docker.run(t, append(args, "service")...)
+		if got := statsd.next(t, "runtimemetrics.cpu.goroutines"); got == 0 {
+			t.Error("no goroutine runs")
+		}
+		docker.run(t, "rm", "-f", "pod")
 	})
 
 	t.Run("a program of one's own, with the library in vendor and certificates", func(t *testing.T) {
@@ -199,7 +228,7 @@ func startDocker(t *testing.T) *engine {
 		"--data-root="+filepath.Join(dir, "data"), "--exec-root="+filepath.Join(dir, "exec"),
 		"--pidfile="+filepath.Join(dir, "pid"), "--host=unix://"+filepath.Join(dir, "socket"),
 		"--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
-		"--userland-proxy=false", "--exec-opt=native.cgroupdriver=cgroupfs", "--cgroup-parent=/"+group,
+		"--log-level=warn", "--userland-proxy=false", "--exec-opt=native.cgroupdriver=cgroupfs", "--cgroup-parent=/"+group,
 		// Docker's own are above what an unprivileged machine may give.
 		"--default-ulimit=nofile=10000:10000", "--default-ulimit=nproc=30000:30000")
 	daemon.Stdout, daemon.Stderr = log, log

@@ -226,9 +226,9 @@ func checkWorkload(t *testing.T, c cluster, w workload) {
 				t.Errorf("%s has %s, which is not set", name, placeholder[0])
 			}
 		}
-		if name == "RUNTIMEMETRICS_METRIC_PREFIX" && strings.Contains(env[name], "POD") || strings.Contains(env[name], "{host}") {
-			t.Errorf("%s has the name of the pod", name)
-		}
+	}
+	if prefix := env["RUNTIMEMETRICS_METRIC_PREFIX"]; strings.Contains(prefix, "POD") || strings.Contains(prefix, "{host}") {
+		t.Errorf("the prefix has the name of the pod: %s", prefix)
 	}
 }
 
