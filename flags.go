@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -130,22 +131,31 @@ type options struct {
 	lookupEnv func(string) (string, bool)
 	changed   func() // called after a flag was set
 
+	list  []*option // in the order of table
+	added []*option // of linked packages, whose init functions add them while the goroutine runs
+
 	mu    sync.Mutex
-	list  []*option // in the order of table, then those of linked packages
-	notes []string  // lines to log once somebody listens
+	notes []string // lines to log once somebody listens
 }
 
 // newOptions returns the options with the defaults that the environment gives.
 func newOptions(lookupEnv func(string) (string, bool)) *options {
 	o := &options{lookupEnv: lookupEnv, changed: func() {}}
 	for _, s := range table {
-		o.add(s)
+		o.list = append(o.list, o.option(s))
 	}
 	return o
 }
 
-// add adds a setting.
+// add adds a setting of a linked package.
 func (o *options) add(s registry.Setting) *option {
+	opt := o.option(s)
+	o.added = append(o.added, opt)
+	return opt
+}
+
+// option returns a setting with the default that the environment gives.
+func (o *options) option(s registry.Setting) *option {
 	opt := &option{Setting: s, owner: o, text: s.Default}
 	// An empty variable is what a container's or a unit's file leaves behind for
 	// "not set".
@@ -162,16 +172,15 @@ func (o *options) add(s registry.Setting) *option {
 			} else if instead == "" {
 				instead = "none"
 			}
-			o.notes = append(o.notes, fmt.Sprintf("invalid value %q for environment variable %s: %v; using %s", text, opt.env(), err, instead))
+			o.note("invalid value %q for environment variable %s: %v; using %s", text, opt.env(), err, instead)
 		}
 	}
-	o.list = append(o.list, opt)
 	return opt
 }
 
 // settings is registry.Settings.
 func (o *options) settings() (all []registry.Setting) {
-	for _, opt := range o.list {
+	for _, opt := range append(slices.Clip(o.list), o.added...) {
 		all = append(all, opt.Setting)
 	}
 	return all
@@ -186,7 +195,7 @@ func (o *options) text(i int) string { return o.list[i].String() }
 func (o *options) define(fs *flag.FlagSet, list ...*option) {
 	for _, opt := range list {
 		if fs.Lookup(opt.Name) != nil {
-			o.notes = append(o.notes, fmt.Sprintf("flag --%s is the program's own and left to it; %s configures this library instead", opt.Name, opt.env()))
+			o.note("flag --%s is the program's own and left to it; %s configures this library instead", opt.Name, opt.env())
 			continue
 		}
 		var value flag.Value = opt
@@ -195,6 +204,13 @@ func (o *options) define(fs *flag.FlagSet, list ...*option) {
 		}
 		fs.Var(value, opt.Name, opt.Help+" (environment "+opt.env()+")")
 	}
+}
+
+// note adds a line to log.
+func (o *options) note(format string, args ...any) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.notes = append(o.notes, fmt.Sprintf(format, args...))
 }
 
 // takeNotes returns the lines to log, once.
