@@ -22,7 +22,7 @@ FUZZTIME ?= 1m
 SOAK     ?= 1h
 
 # Modules of their own keep the library's go.mod bare.
-MODULES  := . tests examples/live examples/containers examples/prometheus examples/profiles studies studies/gc-pauses/service
+MODULES  := . tests examples/live examples/containers examples/prometheus examples/profiles studies studies/gc-pauses/service studies/leaks
 INTEROP  := tests/interop tests/interop/otel tests/interop/telegraf examples/elastic examples/containers
 
 # Where examples/graphite/up installs StatsD.
@@ -112,7 +112,8 @@ leaks:
 	@for release in go1.27.4 "go1.26.11 GOEXPERIMENT=goroutineleakprofile"; do \
 		if env GOTOOLCHAIN=$$release $(GO) version >/dev/null 2>&1; then \
 			echo "$$release test -race ./leaks"; \
-			env GOTOOLCHAIN=$$release RUNTIMEMETRICS_LEAKS_HEALTHY=1m $(GO) test -race -count=1 ./leaks || exit 1; \
+			env GOTOOLCHAIN=$$release RUNTIMEMETRICS_LEAKS_HEALTHY=1m $(GO) test -race -count=1 ./leaks && \
+			env GOTOOLCHAIN=$$release $(GO) -C tests test -count=1 ./leaks || exit 1; \
 		else echo "SKIPPED: $$release cannot be had here"; fi; done
 
 # Go has no darwin/386.

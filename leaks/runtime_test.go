@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"reflect"
+	"runtime"
 	"runtime/pprof"
 	"sort"
 	"strings"
@@ -23,6 +24,7 @@ var children = map[string]func(){
 	"overlap": leakAndOverlap,
 	"nothing": func() { report(check()) },
 	"parked":  parkMain,
+	"misses":  missInEachWay,
 }
 
 const childVariable = "RUNTIMEMETRICS_LEAKS_TEST"
@@ -121,6 +123,67 @@ var waysToLeak = []string{
 	"leaks.leakContext.func1: chan receive",
 	"leaks.leakInLibrary.func1: select",
 	"leaks.leakReflect.func1: select",
+}
+
+// waysNotFound are known not to be found, with Go 1.26 and 1.27.
+var waysNotFound = map[string]func(){
+	"the sender of a variable that its function literal has captured": func() {
+		x := len(os.Args)
+		c := make(chan int)
+		go func() { c <- x }()
+	},
+	"beside a live ticker": func() {
+		tick := time.NewTicker(time.Hour)
+		go func() {
+			for {
+				select {
+				case <-tick.C:
+				case <-make(chan int):
+				}
+			}
+		}()
+	},
+	"in a global variable": func() {
+		forgotten = make(chan int)
+		go func() { <-forgotten }()
+	},
+	"by the finalizer of what lives": func() {
+		c := make(chan int)
+		runtime.SetFinalizer(lives, func(*[64]byte) { close(c) })
+		go func() { <-c }()
+	},
+}
+
+var (
+	forgotten chan int
+	lives     = new([64]byte)
+)
+
+func missInEachWay() {
+	if how := os.Getenv("MISS"); how != "" {
+		waysNotFound[how]()
+	}
+	leakReceive() // is found, once the other one is where it waits
+	var r result
+	for i := 0; i < 20; i++ {
+		time.Sleep(10 * time.Millisecond)
+		r = checkUntil(1)
+	}
+	report(r)
+	runtime.KeepAlive(lives)
+}
+
+// TestWhatIsNotFound holds what this package's documentation says. Where it fails
+// because a release of Go finds more, the documentation can say so.
+func TestWhatIsNotFound(t *testing.T) {
+	for how := range waysNotFound {
+		t.Run(how, func(t *testing.T) {
+			out, err := child(t, "misses", "MISS="+how)
+			if want := "leaked: 1\n1 leaks.leakReceive.func1: chan receive\n"; err != nil || out != want {
+				t.Errorf("%v\ngot\n%s\nwant\n%s", err, out, want)
+			}
+		})
+	}
 }
 
 func leakSend()            { go func() { make(chan int) <- 1 }() }

@@ -22,7 +22,7 @@ func parseInterval(text string) (time.Duration, error) {
 		}
 	}
 	if err != nil || d < minInterval || d > maxInterval {
-		return 0, errors.New("must be off, whole seconds or a duration such as 10m, at least 1s")
+		return 0, errors.New("is not an interval of at least 1s; use whole seconds such as 600, a duration such as 10m, or off")
 	}
 	return d, nil
 }

@@ -43,6 +43,9 @@ var comments = map[string]map[string]func() string{
 	"process/process.go": {
 		"on other systems than Linux too, as told below.": processBlock,
 	},
+	"leaks/leaks.go": {
+		"# Gauges": leaksBlock,
+	},
 }
 
 func main() {
@@ -225,6 +228,14 @@ func processBlock() string {
 			everywhere = " "
 		}
 		fmt.Fprintf(&b, "//\t%-34s%s%s %s\n", g.Name, grows(g), everywhere, g.Help)
+	}
+	return b.String()
+}
+
+func leaksBlock() string {
+	var b strings.Builder
+	for _, g := range leaks.Gauges() {
+		fmt.Fprintf(&b, "//\t%-16s %s %s\n", g.Name, grows(g), g.Help)
 	}
 	return b.String()
 }
