@@ -1,0 +1,5 @@
+//go:build leaks
+
+package main
+
+import _ "github.com/runtimemetrics/runtimemetrics/leaks"

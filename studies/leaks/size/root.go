@@ -1,0 +1,5 @@
+//go:build root
+
+package main
+
+import _ "github.com/runtimemetrics/runtimemetrics"
