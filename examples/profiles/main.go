@@ -20,6 +20,7 @@ import (
 
 	"github.com/runtimemetrics/runtimemetrics"
 	"github.com/runtimemetrics/runtimemetrics/internal/hostcheck"
+	_ "github.com/runtimemetrics/runtimemetrics/leaks" // --metric-leaks
 )
 
 func main() {

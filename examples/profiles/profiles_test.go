@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync"
@@ -64,7 +65,7 @@ type service struct {
 	log    bytes.Buffer
 }
 
-func start(t *testing.T) *service {
+func start(t *testing.T, args ...string) *service {
 	t.Helper()
 	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
@@ -74,6 +75,7 @@ func start(t *testing.T) *service {
 	go s.receive(conn)
 	cmd := exec.CommandContext(ctx, program, "--addr=127.0.0.1:0", "--admin=127.0.0.1:0", "--statsd="+conn.LocalAddr().String(),
 		"--metric-prefix=go", "--metric-runtime=default", "--metric-packet-size=65507", "--pause=250ms")
+	cmd.Args = append(cmd.Args, args...)
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "RUNTIMEMETRICS_") && !strings.HasPrefix(v, "GO") {
 			cmd.Env = append(cmd.Env, v)
@@ -310,6 +312,8 @@ func read(t *testing.T, file string) []byte {
 
 const (
 	goroutines = "go.cpu.goroutines"
+	leaked     = "go.leaks.goroutines"
+	checks     = "go.leaks.checks"
 	live       = "go.runtime.gc.heap.live.bytes"
 	runnable   = "go.runtime.sched.goroutines.runnable"
 	over10ms   = "go.runtime.sched.latencies.over_10ms"
@@ -331,6 +335,31 @@ func TestGoroutineLeak(t *testing.T) {
 	if g := s.tick(); g[goroutines] < before[goroutines]+500 {
 		t.Errorf("%d goroutines are left when nobody asks any more: they have not leaked", g[goroutines])
 	}
+}
+
+// TestGoroutineLeakIsProven goes from the gauge by the log line and the profile to
+// the line of code.
+func TestGoroutineLeakIsProven(t *testing.T) {
+	if pprof.Lookup("goroutineleak") == nil {
+		t.Skip("this Go cannot find leaked goroutines; 1.27 can")
+	}
+	s := start(t, "--metric-leaks=1s")
+	before := s.until("a check has found none", func(g map[string]int64) bool { return g[checks] > 0 })
+	if before[leaked] != 0 {
+		t.Errorf("%d goroutines have leaked in a healthy service", before[leaked])
+	}
+	s.http("POST", s.admin+"/faults/goroutines", http.StatusOK)
+	s.until("some have leaked", func(g map[string]int64) bool { return g[leaked] > 0 })
+	s.http("DELETE", s.admin+"/faults/goroutines", http.StatusOK)
+	answer := place(t, "main.ask.func1", `answer <- "42"`)
+	function, line, _ := strings.Cut(answer, " ")
+	const text = "wait for ever for chan send in %s (%s); the profile at /debug/pprof/goroutineleak"
+	s.eventually("the log names the line", func() bool { return strings.Contains(s.logged(), fmt.Sprintf(text, function, line)) })
+	file := s.take("/debug/pprof/goroutineleak", "goroutineleak.pprof")
+	if sums := named(t, read(t, file)); len(sums) != 1 || sums[answer] == 0 {
+		t.Errorf("the profile names %v, not %s alone", sums, answer)
+	}
+	t.Logf("%s\n%s", s.logged(), goTool(t, "pprof", "-top", "-lines", "-show=^main", file))
 }
 
 func TestHeapLeak(t *testing.T) {
