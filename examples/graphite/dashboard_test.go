@@ -22,6 +22,8 @@ import (
 	"github.com/runtimemetrics/runtimemetrics/collector"
 	leaks "github.com/runtimemetrics/runtimemetrics/leaks/catalogue"
 	process "github.com/runtimemetrics/runtimemetrics/process/catalogue"
+
+	"github.com/runtimemetrics/runtimemetrics/examples/internal/stacktest"
 )
 
 const (
@@ -321,7 +323,7 @@ func (s *stack) runDemoService(t *testing.T) {
 		"--metric-prefix="+realService, "--metric-runtime=default")
 	cmd.Dir = dir
 	cmd.Env = append(cmd.Env, "GOMEMLIMIT=64MiB")
-	s.run(t, cmd)
+	stacktest.Start(t, cmd)
 
 	stop := make(chan struct{})
 	done := make(chan struct{})

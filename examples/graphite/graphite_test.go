@@ -5,7 +5,6 @@ package graphite_test
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -252,13 +251,9 @@ func (s *stack) killStatsD(t *testing.T) {
 // runFileServer builds and starts examples/fileserver.
 func (s *stack) runFileServer(t *testing.T) {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "fileserver")
-	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", program, "../fileserver").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	cmd := s.command(program, "--addr=127.0.0.1:0", "--statsd="+s.statsd, "--pause=1")
+	cmd := s.command(stacktest.Build(t, "../fileserver"), "--addr=127.0.0.1:0", "--statsd="+s.statsd, "--pause=1")
 	cmd.Dir = t.TempDir()
-	s.run(t, cmd)
+	stacktest.Start(t, cmd)
 }
 
 // runService returns a function that asks the service for its gauges.
@@ -278,7 +273,7 @@ func (s *stack) runService(t *testing.T) func() map[string]uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.run(t, cmd)
+	stacktest.Start(t, cmd)
 	answers := json.NewDecoder(out)
 	return func() map[string]uint64 {
 		t.Helper()
@@ -291,24 +286,6 @@ func (s *stack) runService(t *testing.T) func() map[string]uint64 {
 		}
 		return said
 	}
-}
-
-// run starts a command that is killed at the end; if the test has failed, what
-// it logged is shown.
-func (s *stack) run(t *testing.T, cmd *exec.Cmd) {
-	t.Helper()
-	var log bytes.Buffer
-	cmd.Stderr = &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-		if t.Failed() {
-			t.Logf("%s:\n%s", filepath.Base(cmd.Path), &log)
-		}
-	})
 }
 
 // eventually polls until what it waits for is so.

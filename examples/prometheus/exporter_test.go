@@ -5,7 +5,6 @@
 package prometheus_test
 
 import (
-	"bytes"
 	"expvar"
 	"fmt"
 	"io"
@@ -18,8 +17,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -27,6 +24,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/runtimemetrics/runtimemetrics"
+	"github.com/runtimemetrics/runtimemetrics/examples/internal/stacktest"
 	_ "github.com/runtimemetrics/runtimemetrics/expvar"
 	leaks "github.com/runtimemetrics/runtimemetrics/leaks/catalogue"
 	_ "github.com/runtimemetrics/runtimemetrics/process"
@@ -217,12 +215,12 @@ func TestTTL(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := startExporter(t, mapping)
-	program := build(t, "./service")
+	program := stacktest.Build(t, "./service")
 	run := func(service, statsd string) *exec.Cmd {
 		cmd := exec.Command(program, "--addr=127.0.0.1:0", "--statsd="+statsd, "--pause=200ms",
 			"--metric-prefix=runtimemetrics", "--metric-tags=host:{host},service:"+service, "--metric-runtime=default")
-		cmd.Env = environment()
-		start(t, cmd)
+		cmd.Env = stacktest.Environment()
+		stacktest.Start(t, cmd)
 		return cmd
 	}
 	run("alive", "unix://"+e.socket)
@@ -273,16 +271,16 @@ type exporter struct {
 
 func startExporter(t *testing.T, mapping string) *exporter {
 	t.Helper()
-	program := build(t, "github.com/prometheus/statsd_exporter")
+	program := stacktest.Build(t, "github.com/prometheus/statsd_exporter")
 	// Free ports are free only until somebody else takes them.
 	for attempt := 1; ; attempt++ {
-		web := fmt.Sprintf("127.0.0.1:%d", freePorts(t, "tcp", 1)[0])
+		web := stacktest.FreeAddress(t)
 		e := &exporter{
-			statsd: fmt.Sprintf("127.0.0.1:%d", freePorts(t, "udp", 1)[0]),
+			statsd: stacktest.FreeAddress(t),
 			socket: filepath.Join(t.TempDir(), "statsd"),
 			web:    "http://" + web,
 		}
-		log := start(t, exec.Command(program, "--statsd.mapping-config="+mapping,
+		log := stacktest.Start(t, exec.Command(program, "--statsd.mapping-config="+mapping,
 			"--statsd.listen-udp="+e.statsd, "--statsd.listen-tcp=", "--statsd.listen-unixgram="+e.socket, "--web.listen-address="+web))
 		deadline := time.Now().Add(patience)
 		for time.Now().Before(deadline) {
@@ -476,81 +474,4 @@ func get(url string) (string, error) {
 		err = fmt.Errorf("%s: %s", response.Status, text)
 	}
 	return string(text), err
-}
-
-// build builds a program of this module or one of its tools.
-func build(t *testing.T, pkg string) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), filepath.Base(pkg))
-	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", program, pkg).CombinedOutput(); err != nil {
-		t.Fatalf("go build %s: %v\n%s", pkg, err, out)
-	}
-	return program
-}
-
-// start starts a command that does not outlive the test, and returns its log.
-func start(t *testing.T, cmd *exec.Cmd) *lines {
-	t.Helper()
-	log := new(lines)
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-		if t.Failed() {
-			t.Logf("%s:\n%s", filepath.Base(cmd.Path), log)
-		}
-	})
-	return log
-}
-
-// environment is that of the test without the library's variables.
-func environment() []string {
-	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "RUNTIMEMETRICS_") })
-}
-
-// freePorts returns n ports of loopback, held all at once so that none is given
-// twice.
-func freePorts(t *testing.T, network string, n int) []int {
-	t.Helper()
-	var ports []int
-	for range n {
-		if network == "udp" {
-			c, err := net.ListenPacket("udp4", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
-			ports = append(ports, c.LocalAddr().(*net.UDPAddr).Port)
-			continue
-		}
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports
-}
-
-// lines is what a process has logged so far.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }

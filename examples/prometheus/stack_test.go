@@ -24,7 +24,7 @@ func TestConfiguration(t *testing.T) {
 	for _, check := range [][]string{
 		{"promtool", "check", "config", "prometheus.yml"},
 		{"amtool", "check-config", "alertmanager.yml"},
-		{build(t, "github.com/prometheus/statsd_exporter"), "--check-config", "--statsd.mapping-config=mapping.yml"},
+		{stacktest.Build(t, "github.com/prometheus/statsd_exporter"), "--check-config", "--statsd.mapping-config=mapping.yml"},
 	} {
 		if _, err := exec.LookPath(check[0]); err != nil {
 			missing(t, err.Error()+"; 'examples/prometheus/up --install' installs it")

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"github.com/runtimemetrics/runtimemetrics"
+	"github.com/runtimemetrics/runtimemetrics/examples/internal/stacktest"
 )
 
 // StatsD's graphite backend writes into VictoriaMetrics as it does into carbon.
@@ -39,7 +39,7 @@ func TestVictoriaMetrics(t *testing.T) {
 
 	port := map[string]string{}
 	for _, name := range []string{"STATSD_A_PORT", "STATSD_A_MGMT_PORT", "RELAY_PORT", "GRAPHITE_PORT"} {
-		port[name] = freePort(t)
+		_, port[name], _ = net.SplitHostPort(stacktest.FreeAddress(t))
 	}
 	dir := t.TempDir()
 	template, err := os.ReadFile("../conf/statsd.js")
@@ -52,13 +52,13 @@ func TestVictoriaMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	victoria := "127.0.0.1:" + port["GRAPHITE_PORT"]
-	run(t, "victoria-metrics", "-storageDataPath="+filepath.Join(dir, "data"), "-httpListenAddr="+victoria,
-		"-graphiteListenAddr=127.0.0.1:"+port["RELAY_PORT"], "-search.latencyOffset=1s")
+	stacktest.Start(t, exec.Command("victoria-metrics", "-storageDataPath="+filepath.Join(dir, "data"), "-httpListenAddr="+victoria,
+		"-graphiteListenAddr=127.0.0.1:"+port["RELAY_PORT"], "-search.latencyOffset=1s"))
 	util, err := filepath.Abs("../../graphite/conf/util-log.js")
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, "node", "--require", util, statsd, filepath.Join(dir, "statsd.js"))
+	stacktest.Start(t, exec.Command("node", "--require", util, statsd, filepath.Join(dir, "statsd.js")))
 
 	defer runtimemetrics.Register(func(t *runtimemetrics.Tick) { t.Gauge("degrees", -5) })()
 	defer runtimemetrics.Stop()
@@ -112,41 +112,4 @@ func instant(victoria, query string) (string, error) {
 		return "", fmt.Errorf("%d results %s", len(answer.Data.Result), answer.Error)
 	}
 	return fmt.Sprint(answer.Data.Result[0].Value[1]), nil
-}
-
-// run starts a program that is killed at the end.
-func run(t *testing.T, name string, args ...string) {
-	t.Helper()
-	cmd := exec.Command(name, args...)
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-		if t.Failed() {
-			t.Logf("%s:\n%s", name, &log)
-		}
-	})
-}
-
-// freePort returns a port of loopback that nobody has, by TCP or by UDP.
-func freePort(t *testing.T) string {
-	t.Helper()
-	for {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		c, err := net.ListenPacket("udp4", l.Addr().String())
-		if err != nil {
-			continue
-		}
-		c.Close()
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		return port
-	}
 }

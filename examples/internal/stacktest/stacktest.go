@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package stacktest is for tests of the examples that a script called up starts
 // and one called down ends.
 package stacktest
@@ -9,7 +11,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -37,8 +38,7 @@ func Up(t *testing.T, dir string, args ...string) *Stack {
 		t.Fatal(err)
 	}
 	s := &Stack{Work: t.TempDir(), Ports: map[string]string{}, dir: dir}
-	s.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "RUNTIMEMETRICS_") })
-	s.Env = append(s.Env, "RUNTIMEMETRICS_"+strings.ToUpper(filepath.Base(dir))+"_DIR="+s.Work)
+	s.Env = append(Environment(), "RUNTIMEMETRICS_"+strings.ToUpper(filepath.Base(dir))+"_DIR="+s.Work)
 	s.takeDown(t)
 	for attempt := 1; ; attempt++ {
 		out, err := s.Script("up", append(args, "--free-ports", "--no-install")...).CombinedOutput()
