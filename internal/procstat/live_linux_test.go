@@ -378,7 +378,7 @@ func makeCgroup(t *testing.T, controller, fileV1, fileV2 string) (outer, inner c
 	inner = cgroup{outer.dir + "/inner", v1}
 	inner.make(t)
 	if file := version(inner, fileV1, fileV2); !exists(inner.dir + "/" + file) {
-		t.Skipf("the %s controller is not to be had: no %s in a cgroup of v2 is %v", controller, file, !v1)
+		t.Skipf("the %s controller cannot be used: a cgroup of %s has no %s", controller, version(inner, "v1", "v2"), file)
 	}
 	return outer, inner
 }
@@ -557,7 +557,7 @@ func TestLimitsOfNestedCgroupsAndTheirKills(t *testing.T) {
 	got = p.do(t, "read")
 	expect(t, got, "cgroup.memory.limit.bytes", 32<<20)
 	kills := inner.number(t, version(inner, "memory.oom_control", "memory.events"), "oom_kill")
-	expect(t, got, "cgroup.memory.oom_kills", kills)
+	between(t, got, "cgroup.memory.oom_kills", kills, kills)
 	if kills == 0 {
 		t.Error("nothing was killed")
 	}
