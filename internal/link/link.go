@@ -5,13 +5,11 @@
 package link
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -22,65 +20,11 @@ const (
 	// has moved. Were it replaced at each tick, no refusal would be seen.
 	renewEvery = time.Minute
 
-	// While a name does not resolve, the resolver is asked at each tick, but no
-	// more often than this: a little less than a second, so that at a pause of a
-	// second no tick comes too early.
-	lookupAgain = 900 * time.Millisecond
-
-	// A lookup that takes longer is a cause by itself; it goes on.
-	slowLookup = 20 * time.Second
-
 	// When the writes of a tick have waited that long, they have failed: a unix
 	// socket's reader has stalled. Two of them, a tick's and the last one of Stop,
 	// fit into the second that Stop may take.
 	writeTimeout = 250 * time.Millisecond
 )
-
-// Net is what a link asks of the system. Links share one: there is one lookup at
-// a time among them.
-type Net struct {
-	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
-	Dial   func(network, address string) (net.Conn, error)
-
-	// Full while a lookup is under way. One that calls the C library cannot be
-	// cancelled, holds a thread, and may take for ever.
-	turn chan struct{}
-	once sync.Once // makes turn
-}
-
-// lookUp resolves host. While another lookup is under way it waits, unless ctx is
-// cancelled.
-func (n *Net) lookUp(ctx context.Context, host string) Answer {
-	n.once.Do(func() { n.turn = make(chan struct{}, 1) })
-	select {
-	case n.turn <- struct{}{}:
-	case <-ctx.Done():
-		return Answer{err: ctx.Err()}
-	}
-	addrs, err := n.Lookup(ctx, host)
-	<-n.turn
-	if err == nil && len(addrs) == 0 {
-		err = fmt.Errorf("lookup %s: no address", host)
-	}
-	return Answer{addrs, err}
-}
-
-// System returns the calls of package net.
-func System() *Net {
-	return &Net{
-		Lookup: func(_ context.Context, host string) ([]netip.Addr, error) {
-			// Not with the link's context: when that is cancelled, package net
-			// returns at once, and a lookup of the C library goes on behind its back.
-			// Each Stop and Start would add one while a resolver hangs.
-			return net.DefaultResolver.LookupNetIP(context.Background(), "ip", host)
-		},
-		Dial: net.Dial,
-	}
-}
-
-// ErrNotResolved is why there is no socket yet while the first lookup is under
-// way. It is no cause of an outage: the lookup's answer, or its absence, will be.
-var ErrNotResolved = errors.New("the name has not been resolved yet")
 
 // Link is a way to one server. It is used by one goroutine. Times are those of
 // its clock, from any start.
@@ -97,28 +41,12 @@ type Link struct {
 	found   []string                    // addresses of the server, as Dial takes them
 	err     error                       // why there is no conn
 
-	resolve  bool // the server has a name
-	made     time.Duration
-	lookedUp time.Duration
-	asking   bool        // an answer will come
-	answers  chan Answer // holds that answer
-	context  context.Context
-	cancel   context.CancelFunc
-}
-
-// Answer is what a lookup has found.
-type Answer struct {
-	addrs []netip.Addr
-	err   error
+	resolver *resolver // nil if the server has no name
 }
 
 // New returns a link to addr. Pause is the time between two ticks.
 func New(addr Address, network *Net, pause, now time.Duration) *Link {
-	l := &Link{
-		addr: addr, net: network, renew: max(renewEvery, 2*pause),
-		made: now, lookedUp: now - lookupAgain, answers: make(chan Answer, 1),
-	}
-	l.context, l.cancel = context.WithCancel(context.Background())
+	l := &Link{addr: addr, net: network, renew: max(renewEvery, 2*pause)}
 	if addr.network == "unixgram" {
 		l.found = []string{addr.host}
 	} else if addr.host == localhost {
@@ -127,47 +55,41 @@ func New(addr Address, network *Net, pause, now time.Duration) *Link {
 	} else if ip, err := netip.ParseAddr(addr.host); err == nil {
 		l.found = l.peers(ip)
 	} else {
-		l.resolve, l.err = true, ErrNotResolved
+		l.resolver, l.err = newResolver(network, addr.host, now), ErrNotResolved
 	}
 	return l
 }
 
 // Answers returns the channel on which the answer of a lookup arrives, for Adopt.
-func (l *Link) Answers() <-chan Answer { return l.answers }
+func (l *Link) Answers() <-chan Answer {
+	if l.resolver == nil {
+		return nil
+	}
+	return l.resolver.answers
+}
 
 // Ready sees to it that there is a socket and that it is not too old. The error
 // says why there is none.
 func (l *Link) Ready(now time.Duration) error {
-	l.lookUp(now)
+	if l.resolver != nil {
+		l.resolver.ask(l.conn != nil, now)
+	}
 	if l.conn == nil || now-l.dialled >= l.renew {
 		l.dial(l.peer, now)
 	}
 	if l.conn != nil {
 		return nil
 	}
-	if l.err == ErrNotResolved && now-l.made >= slowLookup {
+	if l.err == ErrNotResolved && now-l.resolver.made >= slowLookup {
 		return fmt.Errorf("the lookup of %s has had no answer for %v", l.addr.host, slowLookup)
 	}
 	return l.err
 }
 
-// lookUp starts to resolve the name, if there is one and it is time to.
-func (l *Link) lookUp(now time.Duration) {
-	age := renewEvery
-	if l.conn == nil {
-		age = lookupAgain
-	}
-	if !l.resolve || l.asking || now-l.lookedUp < age {
-		return
-	}
-	l.asking, l.lookedUp = true, now
-	go func() { l.answers <- l.net.lookUp(l.context, l.addr.host) }()
-}
-
 // Adopt takes over what a lookup has found. What was found before goes on serving
 // if it has failed.
 func (l *Link) Adopt(a Answer, now time.Duration) {
-	l.asking = false
+	l.resolver.asking = false
 	if a.err != nil {
 		if l.conn == nil {
 			l.err = a.err
@@ -299,7 +221,9 @@ func (l *Link) drop() {
 // Close ends the link: no socket remains, and no lookup that can be cancelled.
 func (l *Link) Close() {
 	l.drop()
-	l.cancel()
+	if l.resolver != nil {
+		l.resolver.cancel()
+	}
 }
 
 // String returns what the link is connected to, such as "udp 127.0.0.1:8125",

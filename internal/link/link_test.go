@@ -169,8 +169,8 @@ func TestANameThatMovesIsFollowed(t *testing.T) {
 		n.Set(func() { n.Lookup = step.answer })
 		now += step.wait
 		l.Ready(now)
-		if l.asking != step.asked {
-			t.Fatalf("%s: the resolver is asked: %v", step.name, l.asking)
+		if l.resolver.asking != step.asked {
+			t.Fatalf("%s: the resolver is asked: %v", step.name, l.resolver.asking)
 		}
 		if step.asked {
 			l.Adopt(<-l.Answers(), now)
