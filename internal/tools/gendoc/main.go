@@ -23,7 +23,7 @@ import (
 
 // pages are the files with marks, and the marks that each must have.
 var pages = map[string][]string{
-	"README.md":                             {"gauges"},
+	"docs/configuration.md":                 {"flags"},
 	"docs/gauges.md":                        {"gauges", "runtime", "process", "leaks", "numbers"},
 	"examples/elastic/modules.d/statsd.yml": {"mappings"},
 }
