@@ -166,9 +166,9 @@ func (o *options) option(s registry.Setting) *option {
 			opt.text, opt.fromEnv = text, true
 		} else {
 			instead := s.Default
-			if s.Name == table[publishFlag].Name {
+			if s.Bool {
 				// Whoever set it did not mean on.
-				opt.text, instead = "false", "false: nothing is published"
+				opt.text, instead = "false", "false"
 			} else if instead == "" {
 				instead = "none"
 			}

@@ -167,11 +167,18 @@ func TestBadInputSaysWhatWouldBeRight(t *testing.T) {
 		if len(notes) != 1 || !strings.Contains(notes[0], name) || !strings.Contains(notes[0], tt.want) {
 			t.Errorf("%s=%q: log lines %q, want one with the name and %q", name, tt.value, notes, tt.want)
 		}
-		if tt.flag == "publish-runtime-stats" {
-			before.publish = false // whoever set it did not mean on
+		switch tt.flag { // whoever set a switch did not mean on
+		case "publish-runtime-stats":
+			before.publish = false
+		case "cpu":
+			before.cpu = false
+		case "mem":
+			before.mem, before.gc = false, false
+		case "gc":
+			before.gc = false
 		}
 		if after, _ := (Config{}).resolve(o, testProcess); after != before {
-			t.Errorf("%s=%q: the default should be used", name, tt.value)
+			t.Errorf("%s=%q: a switch should be off, anything else at its default", name, tt.value)
 		}
 	}
 }

@@ -47,9 +47,10 @@
 // An environment variable changes a flag's default: RUNTIMEMETRICS_ and the flag's
 // name in capitals with '_' for '-', such as RUNTIMEMETRICS_STATSD or
 // RUNTIMEMETRICS_METRIC_PREFIX. White space around its value is ignored, and so is
-// an empty variable. One that is not valid is logged and ignored, but for
-// RUNTIMEMETRICS_PUBLISH_RUNTIME_STATS, which then turns publishing off. A flag wins
-// over its environment variable, and a field of [Config] over both.
+// an empty variable. One that is not valid is logged and ignored, but that a switch
+// is then off: whoever set RUNTIMEMETRICS_PUBLISH_RUNTIME_STATS or RUNTIMEMETRICS_GC
+// to anything did not mean on. A flag wins over its environment variable, and a field
+// of [Config] over both.
 //
 // The placeholders in a prefix and in the values of tags stand for the host name
 // ({host}), the program's file name ({exe}), the process ID ({pid}), an environment

@@ -135,6 +135,6 @@ func TestWhatIsNotUnderstoodAsASwitchIsOff(t *testing.T) {
 		if s.running() || s.fake.Dialled() != 0 {
 			t.Error("something is published")
 		}
-		expectLogs(t, s, "RUNTIMEMETRICS_PUBLISH_RUNTIME_STATS: must be true or false; using false: nothing is published")
+		expectLogs(t, s, "RUNTIMEMETRICS_PUBLISH_RUNTIME_STATS: must be true or false; using false")
 	})
 }
