@@ -15,6 +15,7 @@ import (
 // Host is a program to run.
 type Host struct {
 	Program string   // its folder under tests/programs
+	Path    string   // of a binary that exists, in the place of Program
 	Race    bool     // built with the race detector
 	Tags    string   // build tags
 	Args    []string // of the command line
@@ -26,7 +27,11 @@ type Host struct {
 // by itself; either way its standard error must tell of no race and no crash.
 func (h Host) Start(t testing.TB) *Process {
 	t.Helper()
-	args := append([]string{build{h.Program, h.Tags, h.Race}.binary(t)}, h.Args...)
+	path := h.Path
+	if path == "" {
+		path = build{h.Program, h.Tags, h.Race}.binary(t)
+	}
+	args := append([]string{path}, h.Args...)
 	args = append(h.Wrapper[:len(h.Wrapper):len(h.Wrapper)], args...)
 	p := &Process{t: t, Begun: time.Now(), out: newLines(), err: newLines(), exited: make(chan struct{})}
 	p.cmd = exec.Command(args[0], args[1:]...)
@@ -107,11 +112,14 @@ func (p *Process) Signal(sig os.Signal) {
 // tests/programs, and requires that it exits with code 0.
 func (p *Process) End() {
 	p.t.Helper()
-	p.stdin.Close()
+	p.CloseStdin()
 	if code := p.Exit(); code != 0 {
 		p.t.Errorf("the program exited with code %d, want 0", code)
 	}
 }
+
+// CloseStdin closes the program's standard input.
+func (p *Process) CloseStdin() { p.stdin.Close() }
 
 // Exit waits until the program ends and returns its exit code.
 func (p *Process) Exit() int {
