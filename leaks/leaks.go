@@ -27,9 +27,9 @@
 //	                  least 1s; 10m is a good one; default off
 //
 // or the environment variable RUNTIMEMETRICS_METRIC_LEAKS. The first check comes
-// one interval after the first tick. A check is left out while the last one took
-// more than a hundredth of the time since it, and while there are more than
-// 100,000 goroutines; the log says so once.
+// one interval after the first tick, and there is at most one a tick. A check is
+// left out while the last one took more than a hundredth of the time since it, and
+// while there are more than 100,000 goroutines; the log says so once.
 //
 // # Gauges
 //

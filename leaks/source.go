@@ -42,11 +42,11 @@ const (
 	never // only a cause of a log line
 )
 
-// decide returns whether a check is due, so long after the last one, which took
-// took, or after the first tick if there was none.
-func decide(since, took, interval time.Duration, goroutines int) verdict {
+// decide returns whether to check. So much time is over since a check was due, and
+// since the last one ended, which took took; 0 if there was none.
+func decide(overdue, since, took time.Duration, goroutines int) verdict {
 	switch {
-	case since < interval:
+	case overdue < 0:
 		return notYet
 	case took > since/atMostOneIn:
 		return lastTookLong
@@ -72,7 +72,7 @@ type source struct {
 	now        func() time.Time
 	goroutines func() int
 
-	begun   time.Time   // the first tick with an interval
+	served  time.Time   // when the last check was due; at first, the first tick with an interval
 	running chan result // of the check that is under way, nil if none is
 	checks  int64
 	last    result
@@ -127,21 +127,23 @@ func (s *source) start(interval time.Duration) {
 		return
 	}
 	t := s.now()
-	if s.begun.IsZero() {
-		s.begun = t
+	if s.served.IsZero() {
+		s.served = t
 	}
-	before := s.last.ended
-	if s.checks == 0 {
-		before = s.begun
-	}
+	// From one due time to the next, and not from one check to the next: these come
+	// with ticks, and each would be a tick late.
+	due := s.served.Add(interval)
 	goroutines := s.goroutines()
-	switch decide(t.Sub(before), s.last.took, interval, goroutines) {
+	switch decide(t.Sub(due), t.Sub(s.last.ended), s.last.took, goroutines) {
 	case lastTookLong:
 		s.logOnce(lastTookLong, "a check for leaked goroutines took %v; checks come %d times as long after each other, not every %v",
 			s.last.took.Round(time.Millisecond), atMostOneIn, interval)
 	case tooMany:
 		s.logOnce(tooMany, "there are %d goroutines; while there are more than %d, leaked ones are not looked for", goroutines, maxGoroutines)
 	case now:
+		if s.served = due; t.Sub(due) >= interval { // some were left out
+			s.served = t
+		}
 		done := make(chan result, 1)
 		s.running = done
 		go func() { done <- s.check() }()

@@ -14,25 +14,65 @@ import (
 
 func TestDecide(t *testing.T) {
 	for _, test := range []struct {
-		name                  string
-		since, took, interval time.Duration
-		goroutines            int
-		want                  verdict
+		name                 string
+		overdue, since, took time.Duration
+		goroutines           int
+		want                 verdict
 	}{
-		{"the interval is not over", 59 * time.Second, 0, time.Minute, 10, notYet},
-		{"the interval is over", time.Minute, 0, time.Minute, 10, now},
-		{"the last check took a hundredth of the time since", time.Minute, 600 * time.Millisecond, time.Minute, 10, now},
-		{"it took more", time.Minute, 601 * time.Millisecond, time.Minute, 10, lastTookLong},
-		{"it took more, and that was long ago", 2 * time.Minute, 601 * time.Millisecond, time.Minute, 10, now},
-		{"as many goroutines as may be", time.Minute, 0, time.Minute, 100_000, now},
-		{"one more", time.Minute, 0, time.Minute, 100_001, tooMany},
-		{"too many, but not yet", time.Second, 0, time.Minute, 100_001, notYet},
+		{"it is not due", -time.Millisecond, time.Minute, 0, 10, notYet},
+		{"it is due", 0, time.Minute, 0, 10, now},
+		{"the last check took a hundredth of the time since", 0, time.Minute, 600 * time.Millisecond, 10, now},
+		{"it took more", 0, time.Minute, 601 * time.Millisecond, 10, lastTookLong},
+		{"it took more, and that was long ago", time.Minute, 2 * time.Minute, 601 * time.Millisecond, 10, now},
+		{"as many goroutines as may be", 0, time.Minute, 0, 100_000, now},
+		{"one more", 0, time.Minute, 0, 100_001, tooMany},
+		{"too many, but not due", -time.Second, time.Second, 0, 100_001, notYet},
+		{"the first one", 0, time.Hour, 0, 10, now},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := decide(test.since, test.took, test.interval, test.goroutines); got != test.want {
+			if got := decide(test.overdue, test.since, test.took, test.goroutines); got != test.want {
 				t.Errorf("got %v, want %v", got, test.want)
 			}
 		})
+	}
+}
+
+func TestTheIntervalIsKeptThoughTicksAreNotOnTime(t *testing.T) {
+	r := newRig(30 * time.Second)
+	r.tick(0)
+	checks := 0
+	for tick := 1; tick <= 60; tick++ { // ten minutes
+		after := 10 * time.Second
+		if tick%2 == 1 { // one late, the next one not
+			after += 2 * time.Millisecond
+		} else {
+			after -= 2 * time.Millisecond
+		}
+		r.tick(after)
+		if r.running != nil {
+			r.clock = r.clock.Add(5 * time.Millisecond)
+			r.finish(result{took: 5 * time.Millisecond})
+			r.clock = r.clock.Add(-5 * time.Millisecond)
+			checks++
+		}
+	}
+	if checks != 20 {
+		t.Errorf("%d checks in ten minutes, want one each half a minute", checks)
+	}
+}
+
+func TestChecksThatWereLeftOutAreNotMadeUpFor(t *testing.T) {
+	r := newRig(time.Minute)
+	r.tick(0)
+	r.tick(time.Hour) // the machine slept
+	r.finish(result{})
+	r.tick(10 * time.Second)
+	if r.running != nil {
+		t.Error("a check is followed by another one before its time")
+	}
+	r.tick(50 * time.Second)
+	if r.running == nil {
+		t.Error("there is no check a minute after the last one")
 	}
 }
 
