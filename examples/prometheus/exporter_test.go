@@ -245,8 +245,9 @@ func TestTTL(t *testing.T) {
 		if n := count(page, "dead"); n > 0 {
 			return fmt.Errorf("there are still %d series", n)
 		}
+		// Where the machine is busy, a tick of it may be late.
 		if n := count(page, "alive"); n < 50 {
-			t.Fatalf("of the other service, %d series are left", n)
+			return fmt.Errorf("of the other service, %d series are left", n)
 		}
 		return nil
 	})
