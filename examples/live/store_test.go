@@ -353,6 +353,13 @@ func TestAFloodOfNamesLeavesARealServiceItsPlaceAndItsPast(t *testing.T) {
 				f.send(port+1, "go.real.mem.alloc:1|g")
 			}
 		}, 3599},
+		{"from 5,000 ports, each with a shorter past", func(f *feed) {
+			f.real(3600, nil)
+			for port := range uint16(5000) {
+				f.send(port+1, fmt.Sprintf("go.real.mem.total:%d|g", 5000-int(port)))
+			}
+			f.real(30, nil)
+		}, 3500},
 		{"from 5,000 ports, each with another past", func(f *feed) {
 			f.real(3600, nil)
 			for port := range uint16(5000) {
@@ -367,6 +374,9 @@ func TestAFloodOfNamesLeavesARealServiceItsPlaceAndItsPast(t *testing.T) {
 			svc := f.find("go.real")
 			if len(svc.times) < tt.frames || len(svc.series) < 2 {
 				t.Errorf("it has %d frames and %d gauges, want at least %d and 2", len(svc.times), len(svc.series), tt.frames)
+			}
+			if covers := int(f.now.run-svc.times[0]) / 1000; covers < tt.frames-1 {
+				t.Errorf("its past is %d s, want %d", covers, tt.frames-1)
 			}
 			if !slices.IsSorted(svc.times) {
 				t.Error("its points are not in the order of time")
