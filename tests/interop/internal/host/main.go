@@ -22,7 +22,6 @@ import (
 )
 
 func main() {
-	goroutines := flag.Int("goroutines", 200, "how many goroutines there are, with main and the library's own")
 	more := flag.Int("more", 0, "how many gauges with long names to add")
 	moreLength := flag.Int("more-length", 60, "how long these are, in bytes")
 	flag.Parse()
@@ -60,12 +59,8 @@ func main() {
 	for range 7 {
 		runtime.GC()
 	}
-	for runtime.NumGoroutine() < *goroutines {
-		go func() { select {} }()
-	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	values["cpu.goroutines"] = float64(runtime.NumGoroutine())
 	values["mem.lookups"] = 0
 	values["mem.gc.next"] = 0 // no limit
 	values["mem.gc.last"] = float64(m.LastGC)
