@@ -21,17 +21,24 @@ type Resolver struct {
 	addrs  []netip.Addr
 	silent bool
 	asked  int
+	from   map[string]bool
 }
 
 // Resolve starts a resolver that answers with the addresses, or with "no such
 // name" if there is none.
 func Resolve(t testing.TB, addrs ...string) *Resolver {
 	t.Helper()
-	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	return ResolveAt(t, "127.0.0.1:0", addrs...)
+}
+
+// ResolveAt is Resolve at an address and port.
+func ResolveAt(t testing.TB, addr string, addrs ...string) *Resolver {
+	t.Helper()
+	conn, err := net.ListenPacket("udp4", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &Resolver{Addr: conn.LocalAddr().String()}
+	r := &Resolver{Addr: conn.LocalAddr().String(), from: map[string]bool{}}
 	r.Answer(addrs...)
 	served := make(chan struct{})
 	go func() {
@@ -69,6 +76,13 @@ func (r *Resolver) Asked() int {
 	return r.asked
 }
 
+// Askers returns from how many sockets questions have arrived.
+func (r *Resolver) Askers() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.from)
+}
+
 func (r *Resolver) serve(conn net.PacketConn) {
 	buf := make([]byte, 1<<16)
 	for {
@@ -80,7 +94,7 @@ func (r *Resolver) serve(conn net.PacketConn) {
 		if m.Unpack(buf[:n]) != nil || len(m.Questions) != 1 {
 			continue
 		}
-		if !r.answer(&m) {
+		if !r.answer(&m, from.String()) {
 			continue
 		}
 		if answer, err := m.Pack(); err == nil {
@@ -90,10 +104,11 @@ func (r *Resolver) serve(conn net.PacketConn) {
 }
 
 // answer makes a question into its answer; it returns false if there is none.
-func (r *Resolver) answer(m *dnsmessage.Message) bool {
+func (r *Resolver) answer(m *dnsmessage.Message, from string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked++
+	r.from[from] = true
 	if r.silent {
 		return false
 	}

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -46,8 +47,8 @@ func Run(m *testing.M) (code int) {
 
 // build is one program as it is to be built.
 type build struct {
-	program, tags string
-	race          bool
+	program, tags, release string
+	race                   bool
 }
 
 var (
@@ -72,14 +73,54 @@ func (b build) binary(t testing.TB) string {
 	path := filepath.Join(dir, fmt.Sprintf("%d", len(built)), b.program)
 	built[b] = ""
 	args := []string{"build", "-o", path}
+	var env []string
+	if b.release != "" {
+		args = append(args, "-modfile="+goMod(t))
+		env = append(env, "GOTOOLCHAIN="+b.release)
+	}
 	if b.race {
 		args = append(args, "-race")
 	}
 	if b.tags != "" {
 		args = append(args, "-tags="+b.tags)
 	}
-	Go(t, append(args, module+"/tests/programs/"+b.program)...)
+	goWith(t, env, append(args, module+"/tests/programs/"+b.program)...)
 	built[b] = path
+	return path
+}
+
+// HasRelease skips the test if a release of Go, such as go1.21.13, cannot be had
+// here.
+func HasRelease(t testing.TB, release string) {
+	t.Helper()
+	cmd := exec.Command("go", "version")
+	cmd.Env = append(os.Environ(), "GOTOOLCHAIN="+release)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Skipf("%s cannot be had here: %s", release, out)
+	}
+}
+
+// goMod writes the go.mod with which any release that the library promises to work
+// with builds a program that needs nothing but the library: this module's asks for
+// a new one.
+func goMod(t testing.TB) string {
+	t.Helper()
+	root := strings.TrimSpace(Go(t, "list", "-m", "-f", "{{.Dir}}", module))
+	path := filepath.Join(dir, "go.mod")
+	for _, name := range []string{"go.mod", "go.sum"} {
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "go.mod" {
+			_, rest, _ := strings.Cut(string(text), "\n")
+			text = []byte("module " + module + "/tests\n" + rest +
+				"\nrequire " + module + " v0.0.0\n\nreplace " + module + " => " + strconv.Quote(root) + "\n")
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return path
 }
 
@@ -93,8 +134,15 @@ var cgo = sync.OnceValue(func() string {
 // to standard output.
 func Go(t testing.TB, args ...string) string {
 	t.Helper()
+	return goWith(t, nil, args...)
+}
+
+// goWith is Go with more environment variables.
+func goWith(t testing.TB, env []string, args ...string) string {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd := exec.Command("go", args...)
+	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("go %s: %v\n%s%s", strings.Join(args, " "), err, &stdout, &stderr)

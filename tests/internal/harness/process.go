@@ -18,25 +18,35 @@ type Host struct {
 	Path    string   // of a binary that exists, in the place of Program
 	Race    bool     // built with the race detector
 	Tags    string   // build tags
+	Release string   // of Go, to build it with; the one that is in use if empty
 	Args    []string // of the command line
 	Env     []string // beside the test's own environment
 	Wrapper []string // command that is to run it
+	Stderr  *os.File // its standard error, which the test then does not see
+}
+
+// binary builds the program, unless that was done before, and returns its path.
+func (h Host) binary(t testing.TB) string {
+	t.Helper()
+	if h.Path != "" {
+		return h.Path
+	}
+	return build{h.Program, h.Tags, h.Release, h.Race}.binary(t)
 }
 
 // Start runs the program. It is killed when the test ends, if it has not ended
 // by itself; either way its standard error must tell of no race and no crash.
 func (h Host) Start(t testing.TB) *Process {
 	t.Helper()
-	path := h.Path
-	if path == "" {
-		path = build{h.Program, h.Tags, h.Race}.binary(t)
-	}
-	args := append([]string{path}, h.Args...)
+	args := append([]string{h.binary(t)}, h.Args...)
 	args = append(h.Wrapper[:len(h.Wrapper):len(h.Wrapper)], args...)
 	p := &Process{t: t, Begun: time.Now(), out: newLines(), err: newLines(), exited: make(chan struct{})}
 	p.cmd = exec.Command(args[0], args[1:]...)
 	p.cmd.Env = append(environment(), h.Env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.err
+	if h.Stderr != nil {
+		p.cmd.Stderr = h.Stderr
+	}
 	var err error
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
@@ -136,6 +146,19 @@ func (p *Process) Exit() int {
 	}
 	return p.cmd.ProcessState.ExitCode()
 }
+
+// Ended tells whether the program has ended.
+func (p *Process) Ended() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
+}
+
+// PID returns the number of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Stdout returns the lines of the program's standard output so far.
 func (p *Process) Stdout() []string { return p.out.all() }
