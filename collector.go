@@ -7,6 +7,7 @@ import (
 
 	"github.com/runtimemetrics/runtimemetrics/collector"
 	"github.com/runtimemetrics/runtimemetrics/internal/link"
+	"github.com/runtimemetrics/runtimemetrics/internal/mode"
 )
 
 const (
@@ -126,6 +127,9 @@ func (s *session) begin(before *session, auto bool) {
 	s.due = now
 	if s.link.Ready(now) == link.ErrNotResolved || auto {
 		s.due += firstTick
+	}
+	if auto && mode.EnvOnly {
+		s.due = max(now, firstTick)
 	}
 }
 

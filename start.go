@@ -22,6 +22,11 @@ const (
 	// cobra sets flags without telling package flag.
 	unparsedStart = 5 * time.Second
 
+	// With package env, the environment is all that counts, and it is there from the
+	// start; but until main has got that far, it may still replace what this library
+	// is about to read. The first tick comes firstTick after init all the same.
+	envStart = firstTick / 2
+
 	// A program in which nothing has started is told how after this long.
 	hintAfter = time.Minute
 
@@ -81,13 +86,26 @@ func flagsParsed() bool {
 func (s *session) await() (begin bool) {
 	p := s.pub
 	fromEnv := p.opts.list[statsdFlag].fromEnv
+	// Not by NewTimer: what sends to its channel calls time.Now. (The race detector
+	// does not even report that, but crashes.)
+	look := make(chan struct{}, 1)
+	timer := time.AfterFunc(envStart, func() {
+		select {
+		case look <- struct{}{}:
+		default:
+		}
+	})
+	defer timer.Stop()
 	if mode.EnvOnly {
-		return fromEnv
+		select {
+		case <-s.stop:
+			return false
+		case <-look:
+			return fromEnv
+		}
 	}
 	parsed, hinted := false, false
 	set := time.Duration(-1) // when a flag was set, or the parsing noticed
-	timer := time.NewTimer(0)
-	defer timer.Stop()
 	for {
 		now := p.now()
 		if !parsed && p.parsed() {
@@ -116,7 +134,7 @@ func (s *session) await() (begin bool) {
 			return false
 		case <-s.wake:
 			set = p.now()
-		case <-timer.C:
+		case <-look:
 		}
 	}
 }

@@ -1,0 +1,47 @@
+// Globals is a program whose main begins by replacing a variable that other
+// packages read: the environment variable REPLACE says which one. Built with the
+// tag "environment", it has package env in place of flags. It builds with Go 1.21.
+// PARSE says that flags are parsed, unless it is never, and INIT how long it takes
+// to initialise packages.
+package main
+
+import (
+	"flag"
+	"io"
+	"log"
+	"net"
+	"os"
+	"time"
+
+	"github.com/runtimemetrics/runtimemetrics"
+)
+
+// What is initialised after the library may take its time.
+func init() {
+	d, _ := time.ParseDuration(os.Getenv("INIT"))
+	time.Sleep(d)
+}
+
+func main() {
+	switch os.Getenv("REPLACE") {
+	case "time.Local":
+		time.Local = time.UTC
+	case "net.DefaultResolver":
+		net.DefaultResolver = &net.Resolver{PreferGo: true}
+	case "log.SetOutput":
+		log.SetOutput(struct{ io.Writer }{os.Stderr})
+	case "os.Stderr":
+		os.Stderr = os.Stdout
+	case "flag.CommandLine by nil":
+		flag.CommandLine = nil
+	case "flag.CommandLine":
+		flag.CommandLine = flag.NewFlagSet("globals", flag.ExitOnError)
+	default:
+		log.Fatal("REPLACE names nothing")
+	}
+	if flag.CommandLine != nil && os.Getenv("PARSE") != "never" {
+		flag.Parse()
+	}
+	io.Copy(io.Discard, os.Stdin)
+	runtimemetrics.Stop()
+}
