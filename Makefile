@@ -7,7 +7,7 @@
 # make alert   Prometheus and Alertmanager, a service that leaks, and its alert
 # make idle    what is linked in, and what it does in an idle service
 # make fuzz    each fuzz target for FUZZTIME
-# make v2kernel  the tests on a kernel with cgroup v2 only, in qemu: two minutes
+# make v2kernel  the tests on a kernel with cgroup v2 only, in qemu: two to four minutes
 # make soak    SOAK long against servers and resolvers that fail at random
 # make live    the page with the curves
 
