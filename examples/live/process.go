@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/runtimemetrics/runtimemetrics/collector"
 )
@@ -65,20 +66,9 @@ func (p *process) take(now moment, port uint16, values []grown) {
 		if i := slices.IndexFunc(p.last, func(g grown) bool { return g.name == v.name }); i >= 0 {
 			p.last[i].value = v.value
 		} else {
-			p.last = append(p.last, grown{collectorName(v.name), v.value})
+			p.last = append(p.last, grown{strings.Clone(v.name), v.value})
 		}
 	}
-}
-
-// collectorName returns the catalogue's own string, which is not part of a
-// datagram.
-func collectorName(name string) string {
-	for _, g := range collector.Gauges() {
-		if g.Name == name {
-			return g.Name
-		}
-	}
-	return name
 }
 
 // by returns the process that last sent from a port.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"container/list"
 	"fmt"
 	"maps"
@@ -574,5 +573,5 @@ func latest(a, b *service) *service {
 	if a == nil || b != nil && b.lastSeen > a.lastSeen {
 		return b
 	}
-	return cmp.Or(a, b)
+	return a
 }

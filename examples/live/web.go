@@ -5,6 +5,7 @@ import (
 	"context"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log"
@@ -239,11 +240,7 @@ func (h *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body) // an error means that the page is gone
 }
 
-type busy string
-
-func (e busy) Error() string { return string(e) }
-
-const errBusy = busy("too many answers are under way")
+var errBusy = errors.New("too many answers are under way")
 
 // body makes an answer, one at a time. Its length counts as under way until the
 // caller takes it off.

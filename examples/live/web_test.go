@@ -224,8 +224,8 @@ func TestAnswersUnderWayAreBounded(t *testing.T) {
 	s := full(1, maxOwn)
 	h := &api{store: s, clock: newClock(), statsd: sender, making: make(chan struct{}, 1)}
 	release := make(chan struct{})
-	codes := make(chan int, 40)
-	for range 40 {
+	codes := make(chan int, 12)
+	for range 12 {
 		go func() {
 			w := httptest.NewRecorder()
 			w.Body = nil
@@ -244,7 +244,7 @@ func TestAnswersUnderWayAreBounded(t *testing.T) {
 		t.Errorf("%d bytes are under way", n)
 	}
 	close(release)
-	for range 39 {
+	for range 11 {
 		<-codes
 	}
 	want(t, h.underWay.Load(), 0)
