@@ -1,14 +1,18 @@
 // Command gendoc writes what stands in the code and in the documentation: the
 // lists of gauges and flags, from the tables of the code. In a Markdown file they
 // stand between marks, in a package comment they are the indented block below a
-// certain line. With -check it writes nothing and fails if they differ.
+// certain line. With -check it writes nothing and fails if they differ, or if a link
+// in a Markdown file leads nowhere.
 package main
 
 import (
 	"flag"
 	"fmt"
+	"io/fs"
 	"log"
 	"os"
+	"path/filepath"
+	"regexp"
 	"runtime"
 	"runtime/metrics"
 	"strings"
@@ -107,9 +111,41 @@ func main() {
 			return text, nil
 		})
 	}
+	for _, dead := range deadLinks(".") {
+		log.Print(dead)
+		stale = true
+	}
 	if *check && stale {
 		os.Exit(1)
 	}
+}
+
+// link is one of Markdown's, to a file.
+var link = regexp.MustCompile(`\]\(([^)#: ]+)(?:#[^)]*)?\)`)
+
+// deadLinks lists the links in the Markdown files below root that lead nowhere.
+func deadLinks(root string) (dead []string) {
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && (entry.Name() == "node_modules" || path != root && strings.HasPrefix(entry.Name(), ".")) {
+			return filepath.SkipDir
+		}
+		if filepath.Ext(path) != ".md" {
+			return nil
+		}
+		for _, match := range link.FindAllStringSubmatch(source(path), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(path), filepath.FromSlash(match[1]))); err != nil {
+				dead = append(dead, fmt.Sprintf("%s: the link to %s leads nowhere", filepath.ToSlash(path), match[1]))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	return dead
 }
 
 func source(file string) string {

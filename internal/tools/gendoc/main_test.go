@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -75,5 +77,30 @@ func TestTheFlagsComeInTheOrderOfTheirTable(t *testing.T) {
 		if s.help == "" || strings.Contains(s.help, "RUNTIMEMETRICS_") || strings.Contains(s.help, "`") {
 			t.Errorf("--%s has the help %q", s.name, s.help)
 		}
+	}
+}
+
+func TestALinkThatLeadsNowhereIsFound(t *testing.T) {
+	root := t.TempDir()
+	for file, text := range map[string]string{
+		"README.md":      "[a](docs/a.md) [b](docs/b.md#part) [up](https://example.com/x) [c](#part) ![d](d.png)",
+		"docs/a.md":      "[back](../README.md) [dir](../docs) [e](e.md)",
+		".hidden/x.md":   "[f](f.md)",
+		"docs/other.txt": "[g](g.md)",
+	} {
+		path := filepath.Join(root, filepath.FromSlash(file))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for _, dead := range deadLinks(root) {
+		got = append(got, filepath.Base(dead[strings.LastIndex(dead, "link to ")+len("link to "):len(dead)-len(" leads nowhere")]))
+	}
+	if want := "b.md d.png e.md"; strings.Join(got, " ") != want {
+		t.Errorf("dead are %q, want %s", got, want)
 	}
 }
