@@ -4,18 +4,21 @@ package runtimemetrics
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/runtimemetrics/runtimemetrics/internal/link/fakenet"
 )
+
+// errUnreachable is what a write says when there is no way to the server.
+var errUnreachable = errors.New("network is unreachable")
 
 func TestWithPublishingOffNothingRemains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -295,7 +298,7 @@ func TestALongOutageIsTwoLines(t *testing.T) {
 		s := newService()
 		s.start(t, Config{Pause: time.Second})
 		time.Sleep(10 * time.Second)
-		s.fake.Set(func() { s.fake.WriteErr = func(string) error { return syscall.ENETUNREACH } })
+		s.fake.Set(func() { s.fake.WriteErr = func(string) error { return errUnreachable } })
 		time.Sleep(time.Hour)
 		s.fake.Set(func() { s.fake.WriteErr = nil })
 		time.Sleep(10 * time.Second)
@@ -380,7 +383,7 @@ func TestAFaultDuringStopStaysInTheLibrary(t *testing.T) {
 func TestReconfiguringKeepsTheBooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService()
-		s.fake.Set(func() { s.fake.WriteErr = func(string) error { return syscall.ENETUNREACH } })
+		s.fake.Set(func() { s.fake.WriteErr = func(string) error { return errUnreachable } })
 		s.start(t, Config{Pause: time.Second})
 		time.Sleep(5500 * time.Millisecond)
 		s.setFlag(t, cpuFlag, "false")
@@ -399,7 +402,7 @@ func TestReconfiguringKeepsTheBooks(t *testing.T) {
 func TestTheLibraryReportsItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService()
-		s.fake.Set(func() { s.fake.WriteErr = func(string) error { return syscall.ENETUNREACH } })
+		s.fake.Set(func() { s.fake.WriteErr = func(string) error { return errUnreachable } })
 		s.start(t, Config{Prefix: "p", Pause: 10 * time.Second, DisableCPU: true, DisableMem: true, Runtime: []string{"/sched/gomaxprocs", "/no/such"}})
 		time.Sleep(25 * time.Second)
 		s.fake.Set(func() { s.fake.WriteErr = nil })
