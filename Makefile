@@ -9,6 +9,7 @@
 # make fuzz    each fuzz target for FUZZTIME
 # make v2kernel  the tests on a kernel with cgroup v2 only, in qemu: two to four minutes
 # make soak    SOAK long against servers and resolvers that fail at random
+# make ports   the library on every port that Go builds without cgo
 # make live    the page with the curves
 
 SHELL    := bash
@@ -20,6 +21,7 @@ TOOL      = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 RELEASES := go1.21.13 go1.22.12 go1.23.12 go1.24.13 go1.25.14 go1.26.11 go1.27.4
 FUZZTIME ?= 1m
 SOAK     ?= 1h
+PORTS    ?= $(shell $(GO) tool dist list)
 
 # Modules of their own keep the library's go.mod bare.
 MODULES  := . tests examples/live examples/containers examples/prometheus examples/profiles studies studies/gc-pauses/service studies/leaks
@@ -35,7 +37,7 @@ export DOCKER_HOME ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/runtimemetrics-dock
 # but these.
 PACKAGES  = $(shell $(GO) list ./... | grep -vE '/(examples|dashboards|internal/(tools|hostcheck|cgocalls))(/|$$)')
 
-.PHONY: v2kernel test check demo live alert bench pauses fleet idle fuzz soak deps lint unit cover releases leaks cross modules interop vuln
+.PHONY: v2kernel test check demo live alert bench pauses fleet idle fuzz soak deps lint unit cover releases leaks cross ports modules interop vuln
 
 # Not to be skipped, once deps has installed what it takes.
 test: export RUNTIMEMETRICS_E2E = required
@@ -76,7 +78,7 @@ deps:
 	examples/containers/install
 	examples/prometheus/up --install
 	studies/gc-pauses/run --install
-	examples/internal/install chromium=chromium
+	examples/internal/install chromium=chromium /usr/sbin/iptables=iptables
 
 lint:
 	@echo gofmt -s; test -z "$$(gofmt -s -l $$(git ls-files '*.go') | tee /dev/stderr)"
@@ -116,10 +118,20 @@ leaks:
 			env GOTOOLCHAIN=$$release $(GO) -C tests test -count=1 ./leaks || exit 1; \
 		else echo "SKIPPED: $$release cannot be had here"; fi; done
 
-# Go has no darwin/386.
+# One port of each system: a 32-bit one, as it happens, where there is one.
 cross:
-	set -e; for target in linux/{amd64,arm64,386} darwin/{amd64,arm64} windows/{amd64,arm64,386} freebsd/amd64; do \
-		echo "vet $$target"; CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) vet $(PACKAGES); done
+	set -e; for port in $$(printf '%s\n' $(PORTS) | sort -ut/ -k1,1); do \
+		echo "vet $$port"; CGO_ENABLED=0 GOOS=$${port%/*} GOARCH=$${port#*/} $(GO) vet $(PACKAGES); done
+
+# All ports, and a program linked for each: half a minute of processor time each,
+# since each needs a standard library of its own.
+ports:
+	@set -e; empty=$$(mktemp -d); trap 'rm -r "$$empty"' EXIT; echo 'package main; func main() {}' >"$$empty/main.go"; \
+		for port in $(PORTS); do \
+			export CGO_ENABLED=0 GOOS=$${port%/*} GOARCH=$${port#*/}; \
+			if why=$$($(GO) build -o /dev/null "$$empty/main.go" 2>&1); then \
+				echo "build $$port"; $(GO) build $(PACKAGES); $(GO) build -o /dev/null ./examples/fileserver; \
+			else echo "SKIPPED: $$why"; fi; done
 
 # What a test builds while it runs is not in its cache's key, hence -count=1.
 modules:
