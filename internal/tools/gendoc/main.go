@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/metrics"
+	"slices"
 	"strings"
 
 	"github.com/runtimemetrics/runtimemetrics"
@@ -120,8 +121,13 @@ func main() {
 	}
 }
 
-// link is one of Markdown's, to a file.
-var link = regexp.MustCompile(`\]\(([^)#: ]+)(?:#[^)]*)?\)`)
+var (
+	// link is one of Markdown's, to a file, to a heading of a file, or to one of its own.
+	link = regexp.MustCompile(`\]\(([^)#: ]*)(#[^) ]*)?\)`)
+	// What a heading's anchor leaves out.
+	markup  = regexp.MustCompile(`\]\([^)]*\)`)
+	dropped = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
+)
 
 // deadLinks lists the links in the Markdown files below root that lead nowhere.
 func deadLinks(root string) (dead []string) {
@@ -135,9 +141,14 @@ func deadLinks(root string) (dead []string) {
 		if filepath.Ext(path) != ".md" {
 			return nil
 		}
-		for _, match := range link.FindAllStringSubmatch(source(path), -1) {
-			if _, err := os.Stat(filepath.Join(filepath.Dir(path), filepath.FromSlash(match[1]))); err != nil {
-				dead = append(dead, fmt.Sprintf("%s: the link to %s leads nowhere", filepath.ToSlash(path), match[1]))
+		for _, match := range link.FindAllStringSubmatch(strings.Join(prose(path), "\n"), -1) {
+			to := path
+			if match[1] != "" {
+				to = filepath.Join(filepath.Dir(path), filepath.FromSlash(match[1]))
+			}
+			_, err := os.Stat(to)
+			if err != nil || filepath.Ext(to) == ".md" && match[2] != "" && !slices.Contains(anchors(to), match[2]) {
+				dead = append(dead, fmt.Sprintf("%s: the link to %s leads nowhere", filepath.ToSlash(path), match[1]+match[2]))
 			}
 		}
 		return nil
@@ -146,6 +157,40 @@ func deadLinks(root string) (dead []string) {
 		log.Fatal(err)
 	}
 	return dead
+}
+
+// prose returns the lines of a Markdown file that are not code.
+func prose(path string) (lines []string) {
+	code := false
+	for _, line := range strings.Split(source(path), "\n") {
+		if strings.HasPrefix(strings.TrimSpace(line), "```") {
+			code = !code
+		} else if !code {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// anchors returns what GitHub calls the headings of a Markdown file. The second of
+// the same text has -1 at its end.
+func anchors(path string) (all []string) {
+	seen := map[string]int{}
+	for _, line := range prose(path) {
+		text := strings.TrimLeft(line, "#")
+		if text == line || !strings.HasPrefix(text, " ") {
+			continue
+		}
+		text = dropped.ReplaceAllString(markup.ReplaceAllString(text, ""), "")
+		text = "#" + strings.ReplaceAll(strings.ToLower(strings.TrimSpace(text)), " ", "-")
+		if n := seen[text]; n > 0 {
+			all = append(all, fmt.Sprintf("%s-%d", text, n))
+		} else {
+			all = append(all, text)
+		}
+		seen[text]++
+	}
+	return all
 }
 
 func source(file string) string {

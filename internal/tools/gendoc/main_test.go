@@ -83,8 +83,8 @@ func TestTheFlagsComeInTheOrderOfTheirTable(t *testing.T) {
 func TestALinkThatLeadsNowhereIsFound(t *testing.T) {
 	root := t.TempDir()
 	for file, text := range map[string]string{
-		"README.md":      "[a](docs/a.md) [b](docs/b.md#part) [up](https://example.com/x) [c](#part) ![d](d.png)",
-		"docs/a.md":      "[back](../README.md) [dir](../docs) [e](e.md)",
+		"README.md":      "# A `part`, and\n[a](docs/a.md) [b](docs/b.md#part) [up](https://example.com/x) [c](#a-part-and) ![d](d.png) [h](#part)\n```\n# code\n[i](i.md)\n```\n[j](#code)",
+		"docs/a.md":      "[back](../README.md#a-part-and) [dir](../docs) [e](e.md) [k](../README.md#a-part)\n## Twice\n## Twice\n[l](#twice) [m](#twice-1) [n](#twice-2)",
 		".hidden/x.md":   "[f](f.md)",
 		"docs/other.txt": "[g](g.md)",
 	} {
@@ -98,9 +98,10 @@ func TestALinkThatLeadsNowhereIsFound(t *testing.T) {
 	}
 	var got []string
 	for _, dead := range deadLinks(root) {
-		got = append(got, filepath.Base(dead[strings.LastIndex(dead, "link to ")+len("link to "):len(dead)-len(" leads nowhere")]))
+		_, to, _ := strings.Cut(dead, "the link to ")
+		got = append(got, strings.TrimSuffix(to, " leads nowhere"))
 	}
-	if want := "b.md d.png e.md"; strings.Join(got, " ") != want {
+	if want := "docs/b.md#part d.png #part #code e.md ../README.md#a-part #twice-2"; strings.Join(got, " ") != want {
 		t.Errorf("dead are %q, want %s", got, want)
 	}
 }
