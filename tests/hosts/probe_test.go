@@ -12,17 +12,22 @@ import (
 // of the service's gauges until the service's next tick.
 func TestWhatEndsAtOnceSendsNothingAndSaysNothing(t *testing.T) {
 	t.Parallel()
-	for name, env := range map[string]string{"flags": "", "the environment": "RUNTIMEMETRICS_STATSD="} {
+	for name, by := range map[string]struct{ env, tags string }{
+		"flags":           {},
+		"the environment": {"RUNTIMEMETRICS_STATSD=", ""},
+		"package env":     {"RUNTIMEMETRICS_STATSD=", "environment"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := harness.ListenUDP(t)
-			args := []string{"--statsd=" + s.Addr(), "--metric-prefix=go.probe", "--pause=100ms"}
 			told := 0
 			for range 20 {
 				// Not with the race detector, which keeps a program for a second at its end.
-				h := harness.Host{Program: "probe", Args: args}
-				if env != "" {
-					h.Args, h.Env = args[1:], []string{env + s.Addr()}
+				h := harness.Host{Program: "probe", Tags: by.tags}
+				if by.env != "" {
+					h.Env = []string{by.env + s.Addr()}
+				} else {
+					h.Args = []string{"--statsd=" + s.Addr()}
 				}
 				p := h.Start(t)
 				if code := p.Exit(); code != 0 {

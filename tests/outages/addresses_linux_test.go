@@ -11,11 +11,16 @@ import (
 
 func TestAServerThatListensOnOneOfItsNamesAddressesIsHeard(t *testing.T) {
 	t.Parallel()
-	for _, listens := range []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"} {
+	for _, listens := range []string{"127.0.0.1", "127.0.0.2", "127.0.0.3", "[::1]"} {
 		t.Run(listens, func(t *testing.T) {
 			t.Parallel()
-			s := harness.Listen(t, "udp4", listens+":0")
-			dns := harness.Resolve(t, "127.0.0.1", "127.0.0.2", "127.0.0.3")
+			network := "udp4"
+			if listens == "[::1]" {
+				udp6(t) // or this is skipped
+				network = "udp6"
+			}
+			s := harness.Listen(t, network, listens+":0")
+			dns := harness.Resolve(t, "127.0.0.1", "127.0.0.2", "127.0.0.3", "::1")
 			p := service(t, "--dns="+dns.Addr, "--statsd="+harness.Name+":"+s.Port())
 			first := tick(t, s.Next())
 			for i := range int64(10) { // and it stays with that one
@@ -40,9 +45,6 @@ func TestLocalhostIsBothOfItsAddresses(t *testing.T) {
 			if next := s.next(); next != first+i+1 {
 				t.Errorf("tick %d arrived as number %d after tick %d", next, i+1, first)
 			}
-		}
-		if first > 3 {
-			t.Errorf("the first tick heard is %d", first)
 		}
 		p.End()
 	})

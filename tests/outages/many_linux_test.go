@@ -1,7 +1,10 @@
 package outages
 
 import (
+	"errors"
 	"net"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,36 +23,43 @@ func TestABusyServerGetsAllDatagramsOfALargeTick(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	p := harness.Host{Program: "many", Args: []string{"--statsd=" + conn.LocalAddr().String(), "--metric-prefix=svc", "--pause=1", "--cpu=true", "--mem=false", "4000"}}.Start(t)
+	p := harness.Host{Program: "many", Args: []string{"--statsd=" + conn.LocalAddr().String(), "--metric-prefix=svc", "--pause=1", "--cpu=true", "--mem=false", strconv.Itoa(gauges)}}.Start(t)
 
-	// A server that gets no processor loses datagrams whatever the service does, and
-	// so this test asks for one tick of many that arrives whole.
-	const ticks = 30
-	var arrived []int
+	// A server that gets no processor loses datagrams whatever the service does. One
+	// that has slept for longer than it wanted to does not count.
+	const long = 20 * time.Millisecond
+	datagrams, lines, disturbed := 0, 0, true // until the first tick begins
+	undisturbed, whole := 0, false
 	buf := make([]byte, 1<<16)
-	datagrams, lines, whole := 0, 0, false
 	conn.SetReadDeadline(time.Now().Add(harness.Patience))
-	for len(arrived) < ticks && !whole {
+	for undisturbed < 10 && !whole {
 		n, _, err := conn.ReadFrom(buf)
-		if err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		} else if err != nil {
 			t.Fatal(err)
 		}
 		text := string(buf[:n])
 		if strings.HasPrefix(text, "svc.cpu.goroutines:") {
-			if lines > 0 {
-				arrived = append(arrived, lines)
-				t.Logf("of %d gauges, %d arrived in %d datagrams", gauges, lines, datagrams)
-				whole = lines == gauges
+			t.Logf("of %d gauges, %d arrived in %d datagrams", gauges, lines, datagrams)
+			whole = lines == gauges
+			if !disturbed {
+				undisturbed++
 			}
-			datagrams, lines = 0, 0
+			datagrams, lines, disturbed = 0, 0, false
 			continue
 		}
 		datagrams++
 		lines += strings.Count(text, "\n") + 1
+		begun := time.Now()
 		time.Sleep(time.Millisecond)
+		disturbed = disturbed || time.Since(begun) > long
+	}
+	if !whole && undisturbed == 0 {
+		t.Skip("the machine is too busy to tell: this server did not get the time that it needs")
 	}
 	if !whole {
-		t.Errorf("of %d gauges, %v arrived in %d ticks", gauges, arrived, len(arrived))
+		t.Errorf("in %d ticks, not all of %d gauges arrived once", undisturbed, gauges)
 	}
 	p.End()
 }

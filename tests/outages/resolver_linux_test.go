@@ -83,8 +83,8 @@ func TestAResolverThatHangsIsAskedOnceAndCostsNothingMore(t *testing.T) {
 			if descriptorsNow > descriptors {
 				t.Errorf("the number of descriptors grew from %d to %d", descriptors, descriptorsNow)
 			}
-			// The Go runtime may start a thread or two meanwhile, for whatever it does.
-			if threadsNow > threads+2 {
+			// The Go runtime may start some meanwhile, for whatever it does.
+			if threadsNow > threads+5 {
 				t.Errorf("the number of threads grew from %d to %d", threads, threadsNow)
 			}
 			if want := "the lookup of statsd.test has had no answer for 20s"; !strings.HasSuffix(line, want) {

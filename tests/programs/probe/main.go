@@ -1,6 +1,6 @@
 // Probe is the same binary as a service, started to look whether the service is
 // well: it parses its flags, asks for a tenth of a second, and ends. It prints how
-// long it lived.
+// long it lived. With the tag "environment", it has package env.
 package main
 
 import (

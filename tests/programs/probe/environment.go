@@ -1,0 +1,5 @@
+//go:build environment
+
+package main
+
+import _ "github.com/runtimemetrics/runtimemetrics/env"
