@@ -567,8 +567,8 @@ func TestSiblingThatFillsTheParentShows(t *testing.T) {
 	outer, inner := makeCgroup(t, "memory", "memory.limit_in_bytes", "memory.max")
 	sibling := cgroup{outer.dir + "/sibling", outer.v1}
 	sibling.make(t)
-	outer.set(t, "134217728", "memory.limit_in_bytes", "memory.max")
-	inner.set(t, "125829120", "memory.limit_in_bytes", "memory.max") // the lower one
+	outer.set(t, "268435456", "memory.limit_in_bytes", "memory.max")
+	inner.set(t, "251658240", "memory.limit_in_bytes", "memory.max") // the lower one
 	p, other := start(t, inner, ""), start(t, sibling, "")
 	workingSet := func(c cgroup) int64 {
 		usage := c.number(t, version(c, "memory.usage_in_bytes", "memory.current"), "")
@@ -578,8 +578,8 @@ func TestSiblingThatFillsTheParentShows(t *testing.T) {
 	before := workingSet(outer)
 	got := p.do(t, "read")
 	after := workingSet(outer)
-	expect(t, got, "cgroup.memory.limit.bytes", 120<<20)
-	expect(t, got, "cgroup.memory.tightest.limit.bytes", 128<<20)
+	expect(t, got, "cgroup.memory.limit.bytes", 240<<20)
+	expect(t, got, "cgroup.memory.tightest.limit.bytes", 256<<20)
 	// It may use some itself meanwhile.
 	between(t, got, "cgroup.memory.tightest.used.bytes", min(before, after)-2<<20, max(before, after)+2<<20)
 	if used, own := got["cgroup.memory.tightest.used.bytes"], got["cgroup.memory.working_set.bytes"]; used < 32<<20 || own >= 32<<20 {
