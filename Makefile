@@ -25,7 +25,7 @@ PORTS    ?= $(shell $(GO) tool dist list)
 
 # Modules of their own keep the library's go.mod bare.
 MODULES  := . tests examples/live examples/containers examples/prometheus examples/profiles studies studies/gc-pauses/service studies/leaks
-INTEROP  := tests/interop tests/interop/otel tests/interop/telegraf examples/elastic examples/containers
+INTEROP  := tests/interop tests/interop/otel tests/interop/telegraf tests/realprograms examples/elastic examples/containers
 
 # Where examples/graphite/up installs StatsD.
 export STATSD_JS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/runtimemetrics-statsd-0.9.0/node_modules/statsd/stats.js
