@@ -43,17 +43,17 @@ const (
 	logFlag
 )
 
-// table describes the settings. The lists in the package comment and in README.md
-// are made from it.
+// table describes the settings. The lists in the package comment and in
+// docs/configuration.md are made from it.
 var table = [...]registry.Setting{
 	statsdFlag: {Name: "statsd", Default: "localhost:8125", Check: link.CheckAddress,
 		Help: "StatsD `server`: " + link.Forms},
 	prefixFlag: {Name: "metric-prefix", Default: names.DetectHostname, Check: names.CheckPrefix,
-		Help: "`prefix` of every gauge; the default stands for go. and the host name; may hold " + names.Placeholders},
+		Help: "`prefix` of every gauge; the default means go. and the host name; placeholders: " + names.Placeholders},
 	pauseFlag: {Name: "pause", Default: "10", Check: checkPause,
 		Help: "`interval` between two ticks: whole seconds, or a duration such as 500ms; at least 100ms"},
 	publishFlag: {Name: "publish-runtime-stats", Bool: true, Default: "true", Check: checkBool,
-		Help: "publish runtime statistics; if false, nothing is published, whatever else is set"},
+		Help: "publish Go runtime metrics; if false, nothing is published, whatever else is set"},
 	cpuFlag: {Name: "cpu", Bool: true, Default: "true", Check: checkBool,
 		Help: "publish the gauges cpu.*"},
 	memFlag: {Name: "mem", Bool: true, Default: "true", Check: checkBool,
@@ -61,17 +61,17 @@ var table = [...]registry.Setting{
 	gcFlag: {Name: "gc", Bool: true, Default: "true", Check: checkBool,
 		Help: "publish the gauges mem.gc.* (needs mem)"},
 	exactFlag: {Name: "metric-exact", Bool: true, Default: "false", Check: checkBool,
-		Help: "read memory exactly, by runtime.ReadMemStats, which stops the world at every tick"},
+		Help: "read memory exactly with runtime.ReadMemStats, which stops the world at every tick"},
 	packetSizeFlag: {Name: "metric-packet-size", Default: "1432", Check: checkPacketSize,
 		Help: "size of the largest datagram in `bytes`, 256 to 65507"},
 	runtimeFlag: {Name: "metric-runtime", Check: checkRuntime,
-		Help: "publish these metrics of package runtime/metrics too: `patterns` such as /sched/*,/gc/heap/live:bytes, or default (a curated set), or all"},
+		Help: "also publish these metrics of package runtime/metrics: `patterns` such as /sched/*,/gc/heap/live:bytes, or default (a curated set), or all"},
 	tagsFlag: {Name: "metric-tags", Check: names.CheckTags,
-		Help: "`tags` on every gauge, such as env:prod,service:api; values may hold " + names.Placeholders},
+		Help: "`tags` on every gauge, such as env:prod,service:api; placeholders in values: " + names.Placeholders},
 	tagFormatFlag: {Name: "metric-tag-format", Default: "datadog", Check: checkTagFormat,
-		Help: "how tags are written, `format` datadog (|#k:v), influx (,k=v) or graphite (;k=v)"},
+		Help: "`format` of tags: datadog (|#k:v), influx (,k=v) or graphite (;k=v)"},
 	logFlag: {Name: "metric-log", Default: "std", Check: checkLog,
-		Help: "where log lines go: std (package log), stderr or off, the `destination`"},
+		Help: "`destination` of log lines: std (package log), stderr or off"},
 }
 
 // option is a setting with the text that it has at present. It is the flag's

@@ -1,14 +1,13 @@
 // Package runtimemetrics publishes Go runtime metrics to StatsD. It is imported
-// for its side effects, and they are two: it defines flags in flag.CommandLine,
-// and it starts one goroutine, which waits for flag.Parse and then, every 10
-// seconds, reads the runtime's statistics and pushes them as StatsD gauges in one
-// UDP datagram.
+// for two side effects: it defines flags in flag.CommandLine, and it starts one
+// goroutine. The goroutine waits for flag.Parse; then, every 10 seconds, it reads the
+// runtime's statistics and pushes them as StatsD gauges in one UDP datagram.
 //
 //	import _ "github.com/runtimemetrics/runtimemetrics"
 //
-// It does not stop the world to read them, unless told to. Nothing that goes wrong
-// in it or around it hurts the program: it does not panic, it does not block, and
-// it logs a handful of lines at most.
+// It does not stop the world to read them, unless told to. No failure in it or around
+// it hurts the program: it does not panic, it does not block, and it logs a handful of
+// lines at most.
 //
 // [github.com/runtimemetrics/runtimemetrics/env] is the same library without
 // flags, configured by environment variables alone.
@@ -18,56 +17,56 @@
 //	--statsd                 StatsD server: host:port, host, :port, [v6]:port,
 //	                         udp://host:port, unix:///path of a datagram socket;
 //	                         default localhost:8125
-//	--metric-prefix          prefix of every gauge; the default stands for go. and
-//	                         the host name; may hold {host}, {exe}, {pid},
+//	--metric-prefix          prefix of every gauge; the default means go. and the
+//	                         host name; placeholders: {host}, {exe}, {pid},
 //	                         {env:NAME}, {version}, {revision}, {go}; default
 //	                         <detect-hostname>
 //	--pause                  interval between two ticks: whole seconds, or a duration
 //	                         such as 500ms; at least 100ms; default 10
-//	--publish-runtime-stats  publish runtime statistics; if false, nothing is
+//	--publish-runtime-stats  publish Go runtime metrics; if false, nothing is
 //	                         published, whatever else is set; default true
 //	--cpu                    publish the gauges cpu.*; default true
 //	--mem                    publish the gauges mem.*; default true
 //	--gc                     publish the gauges mem.gc.* (needs mem); default true
-//	--metric-exact           read memory exactly, by runtime.ReadMemStats, which
+//	--metric-exact           read memory exactly with runtime.ReadMemStats, which
 //	                         stops the world at every tick; default false
 //	--metric-packet-size     size of the largest datagram in bytes, 256 to 65507;
 //	                         default 1432
-//	--metric-runtime         publish these metrics of package runtime/metrics too:
+//	--metric-runtime         also publish these metrics of package runtime/metrics:
 //	                         patterns such as /sched/*,/gc/heap/live:bytes, or
 //	                         default (a curated set), or all
 //	--metric-tags            tags on every gauge, such as env:prod,service:api;
-//	                         values may hold {host}, {exe}, {pid}, {env:NAME},
-//	                         {version}, {revision}, {go}
-//	--metric-tag-format      how tags are written, format datadog (|#k:v), influx
-//	                         (,k=v) or graphite (;k=v); default datadog
-//	--metric-log             where log lines go: std (package log), stderr or off,
-//	                         the destination; default std
+//	                         placeholders in values: {host}, {exe}, {pid},
+//	                         {env:NAME}, {version}, {revision}, {go}
+//	--metric-tag-format      format of tags: datadog (|#k:v), influx (,k=v) or
+//	                         graphite (;k=v); default datadog
+//	--metric-log             destination of log lines: std (package log), stderr or
+//	                         off; default std
 //
 // An environment variable changes a flag's default: RUNTIMEMETRICS_ and the flag's
 // name in capitals with '_' for '-', such as RUNTIMEMETRICS_STATSD or
 // RUNTIMEMETRICS_METRIC_PREFIX. White space around its value is ignored, and so is
-// an empty variable. One that is not valid is logged and ignored, but that a switch
-// is then off: whoever set RUNTIMEMETRICS_PUBLISH_RUNTIME_STATS or RUNTIMEMETRICS_GC
-// to anything did not mean on. A flag wins over its environment variable, and a field
+// an empty variable. An invalid value is logged and ignored, except that a switch
+// is then off: nobody sets RUNTIMEMETRICS_PUBLISH_RUNTIME_STATS or RUNTIMEMETRICS_GC
+// to something odd in order to have it on. A flag wins over its environment variable, and a field
 // of [Config] over both.
 //
-// The placeholders in a prefix and in the values of tags stand for the host name
-// ({host}), the program's file name ({exe}), the process ID ({pid}), an environment
-// variable ({env:NAME}), and from the build for the version of the main module
-// ({version}), the first 12 digits of its revision ({revision}) and the release of
-// Go ({go}). They are read when publishing starts. What is empty or not set is
-// "unknown"; characters that StatsD would not take are made '_', in a prefix dots
-// as well.
+// Placeholders in a prefix and in the values of tags stand for the host name
+// ({host}), the program's file name ({exe}), the process ID ({pid}) and an
+// environment variable ({env:NAME}). The build provides the version of the main
+// module ({version}), the first 12 digits of its revision ({revision}) and the release
+// of Go ({go}). Placeholders are read when publishing starts. An empty or unset value
+// is "unknown". Characters that StatsD would not take become '_'; in a prefix, dots
+// do too.
 //
 // # Gauges
 //
-// The 27 that are sent by default, their units, those that --metric-runtime adds,
-// and the accuracy of the memory figures are listed in the documentation of
-// [github.com/runtimemetrics/runtimemetrics/collector]. [Register] adds custom
-// gauges. Packages process, expvar and leaks, imported for their side effects like
-// this one, add those of the process with its container, the program's expvars,
-// and the number of leaked goroutines.
+// The documentation of [github.com/runtimemetrics/runtimemetrics/collector] lists the
+// 27 gauges that are sent by default, their units, those that --metric-runtime adds,
+// and the accuracy of the memory figures. [Register] adds custom gauges. Packages
+// process, expvar and leaks, imported for their side effects like this one, add the
+// gauges of the process and its container, the program's expvars, and the number of
+// leaked goroutines.
 //
 // With --metric-runtime or Config.Self, the library also reports itself:
 //
@@ -80,31 +79,31 @@
 //
 // # When publishing starts
 //
-//   - A program that parses its flags with package flag: soon after flag.Parse, and
-//     a second later the first tick comes. So a command that ends at once sends
-//     nothing. A flag that is set later takes effect soon after, so pflag works too,
-//     given AddGoFlagSet(flag.CommandLine).
-//   - A program that configures itself: at [Start], whose Config stands above
-//     flags and environment, with the first tick at once.
+//   - A program that parses its flags with package flag: soon after flag.Parse. The
+//     first tick comes a second later, so a command that ends at once sends nothing.
+//     A flag that is set later takes effect soon after, so pflag works too, given
+//     AddGoFlagSet(flag.CommandLine).
+//   - A program that configures itself: at [Start], with the first tick at once.
+//     Config wins over flags and environment.
 //   - A program in which flag.Parse is never called: 5 seconds after its start, if
 //     RUNTIMEMETRICS_STATSD is set, or 5 seconds after one of the flags was set; the
-//     first tick a second later. The commands of cobra are such programs, for all
-//     their AddGoFlagSet: given neither, they need Start.
-//   - A test binary: never, but by Start. No goroutine is there either.
+//     first tick a second later. Commands of cobra are such programs, even with
+//     AddGoFlagSet: with neither, they need Start.
+//   - A test binary: only by Start. Without it, there is no goroutine either.
 //
-// After the first tick, the second one comes after a random part of the pause, so
-// that a fleet that was started at once does not tick at once.
+// The second tick comes after a random part of the pause, so that processes that
+// were started together do not tick together.
 //
 // A program in which nothing has started after a minute gets one log line that says
 // how to start.
 //
-// A program that has a flag of the same name has three ways. If its flag is
-// defined first, in a package that is initialised before this one, this library
-// leaves the name to it, says so in one log line, and takes that setting from
-// the environment. Otherwise package flag panics at the second definition. The cure
-// is to import package env, in the place of this one or beside it, or the build tag
-// runtimemetrics_noflags: no flags are defined at all, environment and Start
-// configure.
+// A program may have a flag of the same name. If its flag is defined first, in a
+// package that is initialised before this one, this library leaves the name to the
+// program, says so in one log line, and takes that setting from the environment.
+// Otherwise package flag panics at the second definition. Two things prevent that: to
+// import package env, instead of this one or beside it, or the build tag
+// runtimemetrics_noflags. Then no flags are defined at all, and the environment and
+// Start configure the library.
 //
 // # When it stops
 //
@@ -113,13 +112,13 @@
 //
 // # What it logs
 //
-// A line when it starts to publish; one when sending begins to fail, one when it
-// works again with the number of ticks lost, and of such pairs at most one in ten
-// minutes; and, once per cause, an environment variable that is not valid, a flag
-// that was left to the program, a source that panicked or does not return, a pattern
-// that matches no metric, gauges that were dropped, and the hint after a minute. They
-// go through package log, or where --metric-log or Config.Logf says, from a goroutine
-// of their own: a logger may block.
+// It logs one line when it starts to publish, one when sending begins to fail, and one
+// with the number of lost ticks when sending works again; there is at most one such
+// pair in ten minutes. It also logs, once per cause: an invalid environment variable, a
+// flag that was left to the program, a source that panicked or does not return, a
+// pattern that matches no metric, gauges that were dropped, and the hint after a
+// minute. Lines go through package log, or where --metric-log or Config.Logf says. A
+// goroutine of their own writes them, because a logger may block.
 //
 // On Windows the system does not report that nobody listens at a UDP port, so an
 // outage of the server on this machine is not noticed there.

@@ -24,7 +24,7 @@ type Gauge struct {
 	Name   string // as it is sent, below the prefix, such as "mem.heap.alloc"
 	Kind   Kind   // level or cumulative
 	Unit   string // "bytes", "ns" (nanoseconds), "seconds", "millicores" (1000 are one core), or "" for a plain count
-	Help   string // what it tells an operator
+	Help   string // what it means to an operator
 	Source string // where the value comes from
 }
 
@@ -64,13 +64,13 @@ type snapshot struct {
 // and packet captures are used to. The lists in the package comment are made
 // from it.
 var catalogue = []entry{
-	{Gauge{"cpu.goroutines", Level, "", "goroutines that exist; grows for ever when they leak", "runtime.NumGoroutine"}, cpu, func(s *snapshot) uint64 { return s.goroutines }},
-	{Gauge{"cpu.cgo_calls", Cumulative, "", "calls from Go to C so far; on Windows system calls too, which Go makes in the same way", "runtime.NumCgoCall"}, cpu, func(s *snapshot) uint64 { return s.cgoCalls }},
+	{Gauge{"cpu.goroutines", Level, "", "existing goroutines: grows for ever if they leak", "runtime.NumGoroutine"}, cpu, func(s *snapshot) uint64 { return s.goroutines }},
+	{Gauge{"cpu.cgo_calls", Cumulative, "", "calls from Go to C so far; on Windows, system calls too, which Go makes in the same way", "runtime.NumCgoCall"}, cpu, func(s *snapshot) uint64 { return s.cgoCalls }},
 
 	// General
 	{Gauge{"mem.alloc", Level, "bytes", "heap objects, live or not yet swept; same as mem.heap.alloc", "MemStats.Alloc"}, mem, func(s *snapshot) uint64 { return s.mem.Alloc }},
-	{Gauge{"mem.total", Cumulative, "bytes", "allocated so far, freed ones included; its rate is the pressure on the garbage collector", "MemStats.TotalAlloc"}, mem, func(s *snapshot) uint64 { return s.mem.TotalAlloc }},
-	{Gauge{"mem.sys", Level, "bytes", "address space obtained from the system, all of the below", "MemStats.Sys"}, mem, func(s *snapshot) uint64 { return s.mem.Sys }},
+	{Gauge{"mem.total", Cumulative, "bytes", "heap bytes allocated so far, freed ones included: the rate is the pressure on the garbage collector", "MemStats.TotalAlloc"}, mem, func(s *snapshot) uint64 { return s.mem.TotalAlloc }},
+	{Gauge{"mem.sys", Level, "bytes", "all address space obtained from the system", "MemStats.Sys"}, mem, func(s *snapshot) uint64 { return s.mem.Sys }},
 	{Gauge{"mem.lookups", Cumulative, "", "always 0: the runtime no longer counts pointer lookups", "MemStats.Lookups"}, mem, func(s *snapshot) uint64 { return s.mem.Lookups }},
 	{Gauge{"mem.malloc", Cumulative, "", "heap objects allocated so far", "MemStats.Mallocs"}, mem, func(s *snapshot) uint64 { return s.mem.Mallocs }},
 	{Gauge{"mem.frees", Cumulative, "", "heap objects freed so far", "MemStats.Frees"}, mem, func(s *snapshot) uint64 { return s.mem.Frees }},
@@ -78,8 +78,8 @@ var catalogue = []entry{
 	// Heap
 	{Gauge{"mem.heap.alloc", Level, "bytes", "heap objects, live or not yet swept", "MemStats.HeapAlloc"}, mem, func(s *snapshot) uint64 { return s.mem.HeapAlloc }},
 	{Gauge{"mem.heap.sys", Level, "bytes", "heap address space: idle + inuse", "MemStats.HeapSys"}, mem, func(s *snapshot) uint64 { return s.mem.HeapSys }},
-	{Gauge{"mem.heap.idle", Level, "bytes", "spans that hold no object; released or ready for reuse", "MemStats.HeapIdle"}, mem, func(s *snapshot) uint64 { return s.mem.HeapIdle }},
-	{Gauge{"mem.heap.inuse", Level, "bytes", "spans that hold at least one object; far above alloc means fragmentation", "MemStats.HeapInuse"}, mem, func(s *snapshot) uint64 { return s.mem.HeapInuse }},
+	{Gauge{"mem.heap.idle", Level, "bytes", "spans without objects, released or ready for reuse", "MemStats.HeapIdle"}, mem, func(s *snapshot) uint64 { return s.mem.HeapIdle }},
+	{Gauge{"mem.heap.inuse", Level, "bytes", "spans with at least one object: far above alloc means fragmentation", "MemStats.HeapInuse"}, mem, func(s *snapshot) uint64 { return s.mem.HeapInuse }},
 	{Gauge{"mem.heap.released", Level, "bytes", "idle spans given back to the system", "MemStats.HeapReleased"}, mem, func(s *snapshot) uint64 { return s.mem.HeapReleased }},
 	{Gauge{"mem.heap.objects", Level, "", "heap objects, live or not yet swept", "MemStats.HeapObjects"}, mem, func(s *snapshot) uint64 { return s.mem.HeapObjects }},
 

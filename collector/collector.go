@@ -1,8 +1,8 @@
-// Package collector reads the statistics that the Go runtime keeps of the
-// running program and hands them, one gauge at a time, to a function. It knows
-// what is measured and what it is called; it knows nothing of StatsD, registers
-// no flag and starts no goroutine. A program with its own configuration and its
-// own metrics client uses it alone:
+// Package collector reads the Go runtime's statistics of the running program and
+// passes them to a function, one gauge at a time. It knows what is measured and
+// what each gauge is called. It knows nothing of StatsD, registers no flag and
+// starts no goroutine, so a program with its own configuration and its own metrics
+// client can use it alone:
 //
 //	c := collector.New(func(key string, val uint64) { client.Gauge(key, int64(val)) })
 //	go c.Run()
@@ -12,27 +12,27 @@
 //
 // # Gauges
 //
-// These 27, in this order. Those marked + only grow while the process lives, so
-// graph their derivative; the others are levels, which go up and down. What has
-// no unit is a plain count.
+// There are 27, published in this order. Those marked + only grow while the process
+// lives, so graph their derivative; the others are levels, which go up and down. A
+// gauge without a unit is a plain count.
 //
 // CPU (EnableCPU):
 //
-//	cpu.goroutines                   goroutines that exist; grows for ever when they leak
-//	cpu.cgo_calls           +        calls from Go to C so far; on Windows system calls too, which Go makes in the same way
+//	cpu.goroutines                   existing goroutines: grows for ever if they leak
+//	cpu.cgo_calls           +        calls from Go to C so far; on Windows, system calls too, which Go makes in the same way
 //
 // Memory (EnableMem):
 //
 //	mem.alloc                 bytes  heap objects, live or not yet swept; same as mem.heap.alloc
-//	mem.total               + bytes  allocated so far, freed ones included; its rate is the pressure on the garbage collector
-//	mem.sys                   bytes  address space obtained from the system, all of the below
+//	mem.total               + bytes  heap bytes allocated so far, freed ones included: the rate is the pressure on the garbage collector
+//	mem.sys                   bytes  all address space obtained from the system
 //	mem.lookups             +        always 0: the runtime no longer counts pointer lookups
 //	mem.malloc              +        heap objects allocated so far
 //	mem.frees               +        heap objects freed so far
 //	mem.heap.alloc            bytes  heap objects, live or not yet swept
 //	mem.heap.sys              bytes  heap address space: idle + inuse
-//	mem.heap.idle             bytes  spans that hold no object; released or ready for reuse
-//	mem.heap.inuse            bytes  spans that hold at least one object; far above alloc means fragmentation
+//	mem.heap.idle             bytes  spans without objects, released or ready for reuse
+//	mem.heap.inuse            bytes  spans with at least one object: far above alloc means fragmentation
 //	mem.heap.released         bytes  idle spans given back to the system
 //	mem.heap.objects                 heap objects, live or not yet swept
 //	mem.stack.inuse           bytes  spans of goroutine stacks
@@ -54,8 +54,8 @@
 //
 // # Further gauges
 //
-// With [Collector.Runtime], any metric of package runtime/metrics, under a name
-// that is derived from its own: /gc/heap/live:bytes becomes
+// [Collector.Runtime] adds any metric of package runtime/metrics. Its gauge's name
+// is derived from the metric's: /gc/heap/live:bytes becomes
 // runtime.gc.heap.live.bytes. The unit is part of the name unless it is a plain
 // count; seconds and cpu-seconds become nanoseconds, as in
 // runtime.sync.mutex.wait.total.ns. A histogram such as /sched/latencies:seconds
@@ -67,46 +67,45 @@
 //	runtime.sched.latencies.over_10ms  +  those of them that took longer than 10 ms or so; of times only
 //
 // The first two are 0 when nothing happened, and exact to the width of a bucket.
-// The last two lose nothing, however rarely they are looked at. "Or so" is the
+// The last two lose nothing, however rarely they are read. "Or so" is the
 // first edge of a bucket at or above 10 ms.
 //
 // The pattern "default" stands for these, so far as the running Go has them:
 //
-//	/sched/latencies              how long goroutines that could run waited for a processor: the first sign of too little CPU
-//	/sched/pauses/total/gc        every stop-the-world of the garbage collector: what its cycles cost each request
+//	/sched/latencies              how long runnable goroutines waited for a processor: the first sign of too little CPU
+//	/sched/pauses/total/gc        every stop-the-world of the garbage collector: what a collection costs the requests under way
 //	/sched/pauses/total/other     every other stop-the-world: a profiler, GOMAXPROCS changes, runtime.ReadMemStats
-//	/sched/gomaxprocs             how many processors Go uses at once; compare it with the container's CPU quota
-//	/sched/goroutines/running     goroutines that run right now (Go 1.26)
-//	/sched/goroutines/runnable    goroutines that wait for a processor right now (Go 1.26)
-//	/sched/goroutines/waiting     goroutines that wait for I/O, a lock, a channel, a timer: where the leaked ones are (Go 1.26)
+//	/sched/gomaxprocs             how many processors Go uses at once: compare it with the container's CPU quota
+//	/sched/goroutines/running     goroutines running right now (Go 1.26)
+//	/sched/goroutines/runnable    goroutines waiting for a processor right now (Go 1.26)
+//	/sched/goroutines/waiting     goroutines waiting for I/O, a lock, a channel or a timer, leaked ones included (Go 1.26)
 //	/sched/goroutines/not-in-go   goroutines in a system call or in C right now (Go 1.26)
 //	/sched/goroutines-created     goroutines started so far: its rate is the churn (Go 1.26)
 //	/sched/threads/total          threads of the process: grows with blocking system calls and calls to C (Go 1.26)
 //	/sync/mutex/wait/total        time goroutines have spent waiting for a lock: its rate is how many wait at a time
-//	/cpu/classes/total            CPU time there was to use: what the other classes are a share of; moves at a cycle's end
+//	/cpu/classes/total            available CPU time, of which the other classes are shares; moves when a collection ends
 //	/cpu/classes/idle             CPU time that Go did not use: near 0 means saturated
 //	/cpu/classes/gc/total         CPU time of garbage collection: its share is the price of allocating
-//	/cpu/classes/gc/mark/assist   CPU time that allocating goroutines had to help: felt as latency
-//	/cpu/classes/gc/mark/idle     CPU time of garbage collection that nothing else wanted: subtract it from the total
-//	/cpu/classes/scavenge/assist  CPU time of allocating goroutines giving memory back: a memory limit is too near
-//	/gc/heap/live                 heap that the last cycle found in use: where it grows for hours, something leaks
-//	/gc/gomemlimit                the limit of GOMEMLIMIT; 0 if there is none
-//	/gc/limiter/last-enabled      cycle in which garbage collection was last cut short for taking half the CPU; not 0 is bad
-//	/gc/cycles/forced             cycles that the program asked for by runtime.GC: somebody's mistake, as a rule
-//	/gc/gogc                      GOGC in force, percent; 0 if it is off
-//	/gc/finalizers/backlog        finalizers that are due and have not run: where it grows, one blocks and the others keep their memory (Go 1.26)
-//	/gc/cleanups/backlog          the same for cleanups of runtime.AddCleanup (Go 1.26)
+//	/cpu/classes/gc/mark/assist   CPU time that allocating goroutines spent helping the collector: felt as latency
+//	/cpu/classes/gc/mark/idle     CPU time of garbage collection on otherwise idle processors: subtract it from the total
+//	/cpu/classes/scavenge/assist  CPU time that allocating goroutines spent returning memory: the memory limit is too near
+//	/gc/heap/live                 heap found in use by the last collection: something leaks if it grows for hours
+//	/gc/gomemlimit                current GOMEMLIMIT; 0 if there is none
+//	/gc/limiter/last-enabled      last collection that was cut short because collecting took half of the CPU; any value but 0 is bad
+//	/gc/cycles/forced             collections forced by runtime.GC: usually a mistake
+//	/gc/gogc                      current GOGC, percent; 0 if it is off
+//	/gc/finalizers/backlog        finalizers that are due and have not run: if it grows, one blocks, and the others keep their memory (Go 1.26)
+//	/gc/cleanups/backlog          cleanups of runtime.AddCleanup that are due and have not run (Go 1.26)
 //
-// The last two are not the runtime's own: they are what it has queued less what
+// The runtime has no metric for the last two. Each is what it has queued less what
 // it has executed.
 //
 // # Accuracy
 //
-// Unless [Collector.Exact] is set, the world is never stopped. The price is
-// that alloc, total, malloc, frees, heap.alloc and heap.objects (and gc.next,
-// where a memory limit decides it) lag: they are low by what each P has
-// allocated from its cache since that was last flushed, which every garbage
-// collection does. See [Collector.Exact].
+// Unless [Collector.Exact] is set, the world is never stopped. In exchange, alloc,
+// total, malloc, frees, heap.alloc and heap.objects (and gc.next, where a memory
+// limit decides it) lag: they are low by what each P has allocated from its cache
+// since the cache was last flushed. Every garbage collection flushes it. See [Collector.Exact].
 package collector
 
 import (

@@ -131,7 +131,7 @@ func (m *memStats) fromSamples(samples []metrics.Sample) {
 	m.NextGC = of(heapGoal)
 }
 
-// fromGCStats fills the fields that tell of past cycles. They are read together,
+// fromGCStats fills the fields that describe past cycles. They are read together,
 // so that the count and the last pause belong to the same cycle.
 func (m *memStats) fromGCStats() {
 	if m.gc.Pause == nil {

@@ -1,12 +1,12 @@
-// Package env publishes the Go runtime's statistics as package runtimemetrics
-// does, and is configured by environment variables alone. It is imported for its
-// side effects:
+// Package env publishes Go runtime metrics as package runtimemetrics does, but takes
+// its configuration from environment variables alone. It is imported for its side
+// effects:
 //
 //	import _ "github.com/runtimemetrics/runtimemetrics/env"
 //
-// No flag is defined, wherever package runtimemetrics is imported in the program
-// besides. That suits programs that use another flag library, that have a flag
-// -cpu of their own, or whose help text is not to change.
+// No flag is defined, even if package runtimemetrics is also imported elsewhere in
+// the program. That suits programs that use another flag library, that have a flag
+// -cpu of their own, or whose help text must not change.
 //
 // If RUNTIMEMETRICS_STATSD is set, publishing starts by itself, and the first tick
 // comes a second after the program's start. If it is not set, nothing happens: no
@@ -17,8 +17,7 @@
 // The environment is read while packages are initialised. A program that sets
 // variables in main, from a file for instance, calls runtimemetrics.Start.
 //
-// That no flag is defined rests on the order in which Go initialises packages,
-// which is by import path. A fork whose import path sorts after "net" would define
+// This rests on the order in which Go initialises packages, which is by import path. A fork whose import path sorts after "net" would define
 // the flags after all.
 package env
 

@@ -1,6 +1,6 @@
 // Package expvar adds the program's expvars to the gauges that package
-// runtimemetrics publishes. Importing it registers one source of gauges there,
-// and package runtimemetrics with its flags comes along:
+// runtimemetrics publishes. Importing it registers one source of gauges there, and
+// imports package runtimemetrics with its flags:
 //
 //	import _ "github.com/runtimemetrics/runtimemetrics/expvar"
 //
@@ -8,19 +8,19 @@
 // and that is a number becomes the gauge expvar.<name>; one that is a map, or an
 // expvar.Func that returns one, becomes a gauge for each number in it, its keys
 // joined by dots. New variables appear at the next tick. Fractions are sent as
-// such. Left out are what is no number, and the variables memstats and cmdline
-// that expvar itself publishes. In names, characters other than letters, digits,
+// such. Values that are not numbers are left out, and so are the variables memstats
+// and cmdline, which expvar itself publishes. In names, characters other than letters, digits,
 // '_', '-' and '.' are made '_'.
 //
-// Nobody can tell a counter from a level by its type, so
+// A variable's type does not say whether it is a counter or a level, so
 // runtimemetrics.Stop leaves these gauges at their last values.
 //
 // The types Int, Float and Map of package expvar are read without allocating.
-// Any other variable is asked for its value, which costs what it costs, and if
-// that is not a plain number, for its JSON. A variable that panics is left out from
-// then on, with one log line; the others go on.
+// Any other variable is asked for its value, at whatever that costs, and for its JSON
+// if the value is not a plain number. A variable that panics is left out from then on,
+// with one log line; the others go on.
 //
-// Mind that the standard package expvar, which comes along, links net/http and
+// The standard package expvar, which this package imports, links net/http and
 // publishes all variables at /debug/vars of http.DefaultServeMux.
 package expvar
 

@@ -1,41 +1,41 @@
 // Package leaks counts the goroutines that can never run again. Go 1.27 can
 // prove it: its garbage collector finds goroutines that wait for something that
 // nothing reachable can ever signal. Importing this package registers one source
-// of gauges with package runtimemetrics, which comes along with its flags, and
-// adds the flag --metric-leaks, which switches it on:
+// of gauges with package runtimemetrics, imports that package with its flags, and
+// adds the flag --metric-leaks, which turns the checks on:
 //
 //	import _ "github.com/runtimemetrics/runtimemetrics/leaks"
 //
-// # Mind first: a check can end the program
+// # Warning: a check can end the program
 //
-// Go takes a goroutine for leaked if what it waits for is reached by a
-// weak.Pointer alone, or only by memory that the garbage collector does not
-// see: by the kernel, which was given a uintptr, or by C. If somebody wakes such
+// Go considers a goroutine leaked if only a weak.Pointer reaches what it waits for,
+// or only memory that the garbage collector does not see: the kernel's, which was
+// given a uintptr, or C's. If somebody wakes such
 // a goroutine after a check, the program ends with "fatal error: bad g->status in
 // ready". That was seen with Go 1.27.4 and 1.26.11; a test of this package fails
 // once a release has mended it. A runtime.Pinner protects what the kernel or C
 // holds.
 //
-// So the import alone does nothing: there are checks if an interval is set. Set
-// it in one instance of many, a canary, before a fleet has it. There are no checks
+// So the import alone does nothing: checks run only if an interval is set. Set it
+// in a canary, one instance of many, before a fleet has it. There are no checks
 // on Windows, where libraries for asynchronous input and output leave pointers to
 // the kernel.
 //
 // # Setting
 //
 //	--metric-leaks    interval between two checks: whole seconds or a duration, at
-//	                  least 1s; 10m is a good one; default off
+//	                  least 1s; 10m suits most; default off
 //
 // or the environment variable RUNTIMEMETRICS_METRIC_LEAKS. The first check comes
 // one interval after the first tick, and there is at most one a tick. A check is
-// left out while the last one took more than a hundredth of the time since it, and
+// skipped while the last one took more than a hundredth of the time since it, and
 // while there are more than 100,000 goroutines; the log says so once.
 //
 // # Gauges
 //
-//	leaks.checks     + checks so far: where it stands still, leaks.goroutines is old
-//	leaks.goroutines   goroutines that can never run again, by the last check: 0 in a healthy service
-//	leaks.check.ns     how long the last check took, most of which is a garbage collection
+//	leaks.checks     + checks so far: while it stands still, leaks.goroutines is old
+//	leaks.goroutines   goroutines that can never run again, as of the last check: 0 in a healthy service
+//	leaks.check.ns     duration of the last check, mostly a garbage collection
 //
 // The one marked + only grows. The others come with the first check. Package
 // leaks/catalogue describes them for programs.
@@ -46,9 +46,9 @@
 //
 // # What it costs
 //
-// A check takes about as long as runtime.GC, because it is a garbage collection;
-// with 100,000 goroutines up to half as long again, with as many that have leaked
-// three times. It stops the world four times where a collection does twice, for
+// A check takes about as long as runtime.GC, because it is a garbage collection:
+// up to half as long again with 100,000 goroutines, and three times as long if that
+// many have leaked. It stops the world four times where a collection does twice, for
 // 15 ms with 100,000 goroutines. It has a goroutine of its own: no tick waits for
 // it. runtime/pprof, which this package links, turns the sampling of allocations
 // on (runtime.MemProfileRate) where nothing else does, and adds some 480 KiB to a

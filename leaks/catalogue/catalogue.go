@@ -18,10 +18,10 @@ func Gauges() []collector.Gauge {
 	const source = "runtime/pprof, profile goroutineleak"
 	return []collector.Gauge{
 		{Name: Checks, Kind: collector.Cumulative, Source: source,
-			Help: "checks so far: where it stands still, leaks.goroutines is old"},
+			Help: "checks so far: while it stands still, leaks.goroutines is old"},
 		{Name: Goroutines, Kind: collector.Level, Source: source,
-			Help: "goroutines that can never run again, by the last check: 0 in a healthy service"},
+			Help: "goroutines that can never run again, as of the last check: 0 in a healthy service"},
 		{Name: Took, Kind: collector.Level, Unit: "ns", Source: source,
-			Help: "how long the last check took, most of which is a garbage collection"},
+			Help: "duration of the last check, mostly a garbage collection"},
 	}
 }

@@ -46,7 +46,7 @@ var comments = map[string]map[string]func() string{
 		`The pattern "default" stands for these, so far as the running Go has them:`: defaultBlock,
 	},
 	"process/process.go": {
-		"on other systems than Linux too, as told below.": processBlock,
+		"on other systems than Linux too, as described below.": processBlock,
 	},
 	"leaks/leaks.go": {
 		"# Gauges": leaksBlock,
@@ -342,7 +342,7 @@ func lists() map[string]string {
 
 func gaugeTable(gauges []collector.Gauge) string {
 	var b strings.Builder
-	fmt.Fprintln(&b, "| gauge | unit | kind | what it tells | from |\n|---|---|---|---|---|")
+	fmt.Fprintln(&b, "| gauge | unit | kind | meaning | from |\n|---|---|---|---|---|")
 	for _, g := range gauges {
 		unit := g.Unit
 		if unit == "" {
@@ -357,7 +357,7 @@ func gaugeTable(gauges []collector.Gauge) string {
 // the gauges as this Go makes them.
 func defaultTable() string {
 	var b strings.Builder
-	fmt.Fprintln(&b, "| metric | gauges | what it tells |\n|---|---|---|")
+	fmt.Fprintln(&b, "| metric | gauges | meaning |\n|---|---|---|")
 	for _, d := range defaults.Metrics {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", d.Path, "`"+strings.Join(namesOf(d.Path), "`<br>`")+"`", d.Help)
 	}
