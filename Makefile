@@ -118,20 +118,23 @@ leaks:
 			env GOTOOLCHAIN=$$release $(GO) -C tests test -count=1 ./leaks || exit 1; \
 		else echo "SKIPPED: $$release cannot be had here"; fi; done
 
+# $(call for_each_port,PORTS,COMMANDS), where Go builds without cgo.
+define for_each_port
+@set -e; empty=$$(mktemp -d); trap 'rm -r "$$empty"' EXIT; echo 'package main; func main() {}' >"$$empty/main.go"; \
+	for port in $(1); do \
+		export CGO_ENABLED=0 GOOS=$${port%/*} GOARCH=$${port#*/}; \
+		if why=$$($(GO) build -o /dev/null "$$empty/main.go" 2>&1); then echo "$@ $$port"; $(2); \
+		else echo "SKIPPED: $$why"; fi; done
+endef
+
 # One port of each system: a 32-bit one, as it happens, where there is one.
 cross:
-	set -e; for port in $$(printf '%s\n' $(PORTS) | sort -ut/ -k1,1); do \
-		echo "vet $$port"; CGO_ENABLED=0 GOOS=$${port%/*} GOARCH=$${port#*/} $(GO) vet $(PACKAGES); done
+	$(call for_each_port,$$(printf '%s\n' $(PORTS) | sort -ut/ -k1$(comma)1),$(GO) vet $(PACKAGES))
 
-# All ports, and a program linked for each: half a minute of processor time each,
-# since each needs a standard library of its own.
+# All of them, and a program linked for each. Each needs a standard library of its
+# own, which takes half a minute of processor time.
 ports:
-	@set -e; empty=$$(mktemp -d); trap 'rm -r "$$empty"' EXIT; echo 'package main; func main() {}' >"$$empty/main.go"; \
-		for port in $(PORTS); do \
-			export CGO_ENABLED=0 GOOS=$${port%/*} GOARCH=$${port#*/}; \
-			if why=$$($(GO) build -o /dev/null "$$empty/main.go" 2>&1); then \
-				echo "build $$port"; $(GO) build $(PACKAGES); $(GO) build -o /dev/null ./examples/fileserver; \
-			else echo "SKIPPED: $$why"; fi; done
+	$(call for_each_port,$(PORTS),$(GO) build $(PACKAGES); $(GO) build -o /dev/null ./examples/fileserver)
 
 # What a test builds while it runs is not in its cache's key, hence -count=1.
 modules:
