@@ -1,7 +1,7 @@
 # make demo    StatsD, Graphite and a file server that pushes to them, running
 # make test    everything that CI runs; installs what it needs first
 # make check   the same without installing anything: what is missing is skipped
-# make bench   a tick beside those of other libraries, in a loop and as in life
+# make bench   a tick beside those of other libraries, in a loop and as in production
 # make pauses  GC pauses by Go release, into studies/gc-pauses: six to eight minutes
 # make fleet   fleets of up to 10,000 processes on one StatsD, into studies/fleet
 # make alert   Prometheus and Alertmanager, a service that leaks, and its alert

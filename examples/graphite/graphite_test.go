@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -181,6 +182,7 @@ func TestGraphite(t *testing.T) {
 		return nil
 	})
 	s.checkNames(t, fileServer)
+	s.checkMoving(t, fileServer)
 	s.checkRollup(t)
 
 	// StatsD goes away and comes back.
@@ -202,6 +204,27 @@ func TestGraphite(t *testing.T) {
 			_, err := s.lastPoints(prefix, restarted.Add(time.Second))
 			return err
 		})
+	}
+}
+
+// checkMoving has the curves that docs/moving.md names below a host's prefix.
+func (s *stack) checkMoving(t *testing.T, prefix string) {
+	page, err := os.ReadFile("../../docs/moving.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`stats\\.gauges\\.go\\.<host>\\.([^`]+)`").FindAllStringSubmatch(string(page), -1)
+	if len(named) == 0 {
+		t.Error("docs/moving.md names no curve")
+	}
+	last, err := s.lastPoints(prefix, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range named {
+		if _, ok := last[name[1]]; !ok {
+			t.Errorf("there is no curve %s%s", prefix, name[1])
+		}
 	}
 }
 

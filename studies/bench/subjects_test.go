@@ -26,7 +26,7 @@ import (
 const prefix = "go.bench"
 
 // flushInterval is what clients with a goroutine that sends are set to. It is
-// shorter than the pauses of the second mode, so that there, as in life, what
+// shorter than the pauses of the second mode, so that there, as in production, what
 // goes out is one tick.
 const flushInterval = 20 * time.Millisecond
 
@@ -50,7 +50,7 @@ var subjects = []subject{
 	{"runtimemetrics", startOurs(nil), 0},
 	{"runtimemetrics-exact", startOurs(map[string]string{"METRIC_EXACT": "true"}), 0},
 	{"runtimemetrics-all", startOurs(map[string]string{"METRIC_RUNTIME": "all"}), 0},
-	{"ancestor", startAncestor, 0},
+	{"go-runtime-metrics", startAncestor, 0},
 	{"statsd-naive", startNaive, 0},
 	{"statsd-buffered", startBuffered, flushInterval},
 	{"smira", startSmira, flushInterval},
@@ -83,14 +83,14 @@ func startOurs(env map[string]string) func(testing.TB, string) func() {
 	}
 }
 
-// ancestorTick is what the ancestor's Run does at each tick. Run itself would
+// ancestorTick is what go-runtime-metrics' Run does at each tick. Run itself would
 // start with a ticker and end with 27 zeros.
 //
 //go:linkname ancestorTick github.com/bmhatfield/go-runtime-metrics/collector.(*Collector).outputStats
 func ancestorTick(*ancestor.Collector)
 
-// startAncestor connects the ancestor's collector to its StatsD client as the
-// ancestor does. Its root package would define the flags of this one.
+// startAncestor connects go-runtime-metrics' collector to its StatsD client as the
+// library does. Its root package would define the flags of this one.
 func startAncestor(tb testing.TB, addr string) func() {
 	client, err := g2s.Dial("udp", addr)
 	must(tb, err)

@@ -21,7 +21,7 @@ const gauges = 27
 type style int
 
 const (
-	ancestor style = iota // a datagram for each
+	ancestor style = iota // go-runtime-metrics: a datagram for each
 	ours                  // one datagram
 	styles
 )
@@ -34,7 +34,7 @@ const captured = "go.captured"
 
 // capture runs a real process of each style and returns its first tick.
 func capture(ctx context.Context, dir string) (ticks [styles]tick, err error) {
-	for s, program := range [styles]string{ancestor: "ancestor", ours: "runtimemetrics"} {
+	for s, program := range [styles]string{ancestor: "go-runtime-metrics", ours: "runtimemetrics"} {
 		if ticks[s], err = captureOf(ctx, filepath.Join(dir, program), program); err != nil {
 			return ticks, fmt.Errorf("a tick of studies/bench/programs/%s: %w", program, err)
 		}

@@ -1,6 +1,6 @@
 // Fleet pushes the gauges of many simulated processes to one real StatsD over
 // loopback and counts what is lost: all ticking together or each in a phase of
-// its own, with the ancestor's 27 datagrams a tick or with this library's one.
+// its own, with go-runtime-metrics' 27 datagrams a tick or with this library's one.
 //
 //	studies/fleet/run
 //

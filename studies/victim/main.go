@@ -1,8 +1,8 @@
 // Victim shows what collecting gauges does to goroutines that have nothing to do
 // with it. On every P a goroutine allocates and measures the gaps in its own
 // time, while gauges are collected a hundred times a second, a thousand times as
-// often as in life: without collecting at all, by this library, by it in exact
-// mode, and by the ancestor. Beside the gaps stand the runtime's own count and
+// often as in production: without collecting at all, by this library, by it in exact
+// mode, and by go-runtime-metrics. Beside the gaps stand the runtime's own count and
 // time of stop-the-worlds that were not the garbage collector's.
 //
 //	go run ./victim
@@ -46,7 +46,7 @@ var collectors = []struct {
 	{"nothing", func(func(string, uint64)) {}},
 	{"runtimemetrics", func(gauge func(string, uint64)) { ours(gauge, false) }},
 	{"runtimemetrics-exact", func(gauge func(string, uint64)) { ours(gauge, true) }},
-	{"ancestor", func(gauge func(string, uint64)) {
+	{"go-runtime-metrics", func(gauge func(string, uint64)) {
 		c := ancestor.New(gauge)
 		c.PauseDur = pause
 		c.Run()

@@ -47,7 +47,7 @@ var programs = []*program{
 	{name: "floor", what: "the least that sends the same gauges"},
 	{name: "runtimemetrics", what: "this library", args: []string{"--statsd=%statsd"}},
 	{name: "process", what: "this library with package process", args: []string{"--statsd=%statsd"}},
-	{name: "ancestor", what: "bmhatfield/go-runtime-metrics", args: []string{"--statsd=%statsd"}},
+	{name: "go-runtime-metrics", what: "bmhatfield/go-runtime-metrics", args: []string{"--statsd=%statsd"}},
 	{name: "statsd", what: "by hand, go-statsd-client buffered"},
 	{name: "smira", what: "by hand, smira/go-statsd"},
 	{name: "rcrowley", what: "rcrowley/go-metrics, go-statsd-client"},

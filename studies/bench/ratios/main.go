@@ -1,5 +1,5 @@
 // Ratios reads the output of several rounds of BenchmarkTick and prints a table
-// of medians, and of ratios to the floor and to the ancestor. A ratio is taken
+// of medians, and of ratios to the floor and to go-runtime-metrics. A ratio is taken
 // within each round first, since the rounds of a noisy machine do not compare:
 // what is printed is the median of the rounds' ratios and, in brackets, the
 // smallest and the largest.
@@ -101,7 +101,7 @@ func main() {
 		log.Fatal(err)
 	}
 	subtract(all)
-	fmt.Println("| | CPU, us | x floor | the ancestor is x times it | wall, us | x floor | datagrams | bytes | allocs |")
+	fmt.Println("| | CPU, us | x floor | go-runtime-metrics is x times it | wall, us | x floor | datagrams | bytes | allocs |")
 	fmt.Println("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
 	for _, name := range subjects {
 		r := all[name]
@@ -114,7 +114,7 @@ func main() {
 			continue
 		}
 		fmt.Printf("| %s | %.1f | %s | %s | %.1f | %s | %.0f | %.0f | %.0f |\n", name,
-			median(r[cpu])/1e3, ratio(r[cpu], all["floor"][cpu]), ratio(all["ancestor"][cpu], r[cpu]),
+			median(r[cpu])/1e3, ratio(r[cpu], all["floor"][cpu]), ratio(all["go-runtime-metrics"][cpu], r[cpu]),
 			median(r[wall])/1e3, ratio(r[wall], all["floor"][wall]),
 			median(r[datagrams]), median(r[size]), median(r[allocs]))
 	}

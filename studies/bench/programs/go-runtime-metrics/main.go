@@ -1,4 +1,4 @@
-// Ancestor is the service with the library that this one succeeds.
+// Command go-runtime-metrics is the service with the library that this one succeeds.
 package main
 
 import (
