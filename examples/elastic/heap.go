@@ -71,7 +71,7 @@ type pair struct {
 
 // sides runs a service for three ticks, and returns all fields as Metricbeat has
 // them by both ways. The memstats that golang/heap asks for are those of the
-// moment of the last. As Metricbeat and the service are new, what golang/heap
+// moment of the third. As Metricbeat and the service are new, what golang/heap
 // has since its last period is what there was since the service began.
 func (r *rig) sides(exact bool) ([]pair, error) {
 	port, err := freePort("tcp")
@@ -87,7 +87,7 @@ func (r *rig) sides(exact bool) ([]pair, error) {
 		return nil, err
 	}
 	defer m.stop()
-	stop, err := r.service(m, "--admin="+admin, "--pause=200ms", "--ticks=3", "--metric-tags=side:ours", fmt.Sprintf("--metric-exact=%t", exact))
+	stop, err := r.service(m, "--admin="+admin, "--pause=5s", "--tick=3", "--metric-tags=side:ours", fmt.Sprintf("--metric-exact=%t", exact))
 	if err != nil {
 		return nil, err
 	}
@@ -96,13 +96,16 @@ func (r *rig) sides(exact bool) ([]pair, error) {
 	var theirs, ours event
 	if err := m.wait("both ways are there", func() bool {
 		heap := m.find(func(e event) bool { return e["metricset.name"] == "heap" && e["error.message"] == nil })
-		gauges := m.find(func(e event) bool { return e["labels.side"] == "ours" })
+		// There are five seconds until the next tick, and Metricbeat writes each second.
+		gauges := m.find(func(e event) bool {
+			tick, _ := e.number("statsd.runtimemetrics.ticks.value")
+			return e["labels.side"] == "ours" && tick == 3
+		})
 		if len(heap) == 0 || len(gauges) == 0 {
 			return false
 		}
 		theirs, ours = heap[0], gauges[len(gauges)-1]
-		ticks, _ := ours.number("statsd.runtimemetrics.ticks.value")
-		return ticks == 3
+		return true
 	}); err != nil {
 		return nil, err
 	}

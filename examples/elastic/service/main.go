@@ -1,9 +1,8 @@
 // Command service can be watched by Metricbeat both ways: it pushes its gauges
 // by StatsD, and it has its expvars at /debug/vars.
 //
-// With --ticks, it publishes that many times only, and has at /debug/tick its
-// memstats as they were at the last of them. No service needs that: it is there
-// so that both ways can be compared to the byte.
+// With --tick, it has at /debug/tick its memstats as they were at that tick. No
+// service needs that: it is there so that both ways can be compared to the byte.
 package main
 
 import (
@@ -27,35 +26,33 @@ import (
 var (
 	orders  = expvar.NewInt("orders")
 	balance = expvar.NewFloat("balance")
-	kept    [][]byte
+	garbage [][]byte
 )
 
 func main() {
 	admin := flag.String("admin", "127.0.0.1:6060", "`address` of /debug/vars: on loopback, since it tells the command line")
 
-	ticks := flag.Int("ticks", 0, "`number` of ticks to publish; 0: no end")
+	keep := flag.Int("tick", 0, "`number` of the tick whose memstats to keep; 0: none")
 
 	// Sources of gauges are called after the runtime was read, in the same tick.
 	var memstats runtime.MemStats
 	var tick int
-	last := make(chan struct{})
+	kept := make(chan struct{})
 	runtimemetrics.Register(func(t *runtimemetrics.Tick) {
 		tick++
 		switch {
-		case *ticks == 0:
-		case tick == *ticks-1: // so that there is something to see at the last one
+		case *keep == 0:
+		case tick == *keep-1: // so that there is something to see at the next one
 			work(1)
-		case tick == *ticks:
+		case tick == *keep:
 			runtime.ReadMemStats(&memstats)
-			close(last)
-		case tick > *ticks:
-			select {} // which holds up the ticks, but neither the service nor Stop
+			close(kept)
 		}
 		t.Gauge("own.negative", -5)
 	})
 	http.HandleFunc("/debug/tick", func(w http.ResponseWriter, r *http.Request) {
 		select {
-		case <-last:
+		case <-kept:
 			json.NewEncoder(w).Encode(map[string]any{"cmdline": os.Args, "memstats": &memstats})
 		case <-r.Context().Done():
 		}
@@ -82,12 +79,12 @@ func main() {
 func work(times int) {
 	for range times {
 		for range 1000 {
-			kept = append(kept, make([]byte, 1000))
+			garbage = append(garbage, make([]byte, 1000))
 		}
-		kept = kept[len(kept)/2:]
+		garbage = garbage[len(garbage)/2:]
 		runtime.GC()
 	}
 	for n := range 500 {
-		kept = append(kept, make([]byte, n%200+1))
+		garbage = append(garbage, make([]byte, n%200+1))
 	}
 }
