@@ -38,20 +38,19 @@ func (l *logger) print(to func(line string), line string) {
 // drain writes lines until there are none. One that panics or calls
 // runtime.Goexit ends this goroutine; another one goes on with the next.
 func (l *logger) drain() {
+	ended := false
 	defer func() {
-		if _ = recover(); l.next() != nil {
+		if _ = recover(); !ended {
 			go l.drain()
 		}
 	}()
 	for write := l.next(); write != nil; write = l.next() {
-		l.mu.Lock()
-		l.lines = l.lines[1:]
-		l.mu.Unlock()
 		write()
 	}
+	ended = true
 }
 
-// next returns the next line to write. If there is none, the goroutine shall end.
+// next takes the next line to write. If there is none, the goroutine shall end.
 func (l *logger) next() func() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -59,7 +58,9 @@ func (l *logger) next() func() {
 		l.busy = false
 		return nil
 	}
-	return l.lines[0]
+	write := l.lines[0]
+	l.lines = l.lines[1:]
+	return write
 }
 
 // logTo returns where lines go: to Logf if there is one, else where flag

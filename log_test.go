@@ -144,3 +144,49 @@ func TestBlockedLoggersHoldUpNeitherTicksNorStop(t *testing.T) {
 		}
 	}
 }
+
+// TestALineThatComesWhileTheGoroutineEndsStartsOneOther has the goroutine and the
+// lines wait for the same lock, one after the other.
+func TestALineThatComesWhileTheGoroutineEndsStartsOneOther(t *testing.T) {
+	for i := 0; i < 10; i++ {
+		var l logger
+		var got lines
+		var atATime, printed sync.Mutex
+		slow := func(line string) {
+			if !atATime.TryLock() {
+				t.Error("two lines are written at a time")
+				return
+			}
+			defer atATime.Unlock()
+			time.Sleep(5 * time.Millisecond)
+			got.add(line)
+		}
+		writing, write := make(chan struct{}), make(chan struct{})
+		l.print(func(string) { close(writing); <-write }, "")
+		<-writing
+		l.mu.Lock()
+		close(write)
+		// When the goroutine has waited for a while, and in vain once, the lock goes
+		// from one to the next in the order in which they came.
+		time.Sleep(5 * time.Millisecond)
+		l.mu.Unlock()
+		l.mu.Lock()
+		printed.Lock()
+		go func() {
+			defer printed.Unlock()
+			l.print(slow, "one")
+			l.print(slow, "two")
+		}()
+		time.Sleep(5 * time.Millisecond)
+		l.mu.Unlock()
+		printed.Lock()
+		eventually(t, "the goroutine ends", func() bool {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return !l.busy
+		})
+		if got := got.get(); !slices.Equal(got, []string{"one", "two"}) {
+			t.Errorf("the lines are %q", got)
+		}
+	}
+}
