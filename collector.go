@@ -45,7 +45,8 @@ type session struct {
 type guests struct {
 	current *guest               // nil while there is no source
 	running bool                 // it has the lines of a tick
-	behind  int                  // ticks that have come meanwhile
+	waiting *source              // which it was running when a tick last came meanwhile
+	behind  int                  // ticks that have come while it was running that one
 	done    chan *guest          // on which it hands them back
 	levels  map[*source][]string // names of levels that were sent and shall end at 0
 	epoch   int                  // marks these names
@@ -192,14 +193,17 @@ func (s *session) tick(now time.Duration) {
 		s.out.gauge("runtimemetrics.lost", int64(books.health.lost))
 		s.out.gauge("runtimemetrics.late.ns", int64(late))
 	}
-	gauges, sources := len(s.out.ends), s.sources()
+	gauges := len(s.out.ends)
+	sources, gone := s.sources()
 
 	err := s.link.Ready(now)
 	if err == nil {
 		err = s.flush(s.out, s.set.pause/2, s.stop)
 	}
 	if err == nil {
-		s.begun = true
+		for _, source := range gone {
+			delete(s.guests.levels, source)
+		}
 		s.announce(gauges, len(sources))
 	}
 	s.report(books.health.tick(err, now))
@@ -212,14 +216,19 @@ func (s *session) tick(now time.Duration) {
 
 // sources returns the sources that the guest is to run at this tick: none while it
 // is still busy with an earlier one, or if there are none. It adds zeros for the
-// levels of those that have gone, which no lines that are under way can undo.
-func (s *session) sources() []*source {
+// levels of those that have gone, which no lines that are under way can undo, and
+// returns these too: until the zeros are sent, they are not to be forgotten.
+func (s *session) sources() (sources, gone []*source) {
 	g := &s.guests
 	if g.running {
-		if g.behind++; g.behind < patience {
-			return nil
+		stuck := g.current.current.Load()
+		if stuck != g.waiting {
+			g.waiting, g.behind = stuck, 0
 		}
-		if stuck := g.current.current.Load(); stuck != nil {
+		if g.behind++; g.behind < patience {
+			return nil, nil
+		}
+		if stuck != nil {
 			s.sayOnce(stuck.String(), "source %v has not returned for %d ticks; until it does, the other sources go on without it", stuck, patience)
 		}
 		s.retire()
@@ -229,10 +238,10 @@ func (s *session) sources() []*source {
 			for _, name := range names {
 				s.out.gauge(name, 0)
 			}
-			delete(g.levels, source)
+			gone = append(gone, source)
 		}
 	}
-	sources := s.pub.registered()
+	sources = s.pub.registered()
 	if len(sources) == 0 {
 		s.retire()
 	} else if g.current == nil {
@@ -243,7 +252,7 @@ func (s *session) sources() []*source {
 		}
 		go g.current.main()
 	}
-	return sources
+	return sources, gone
 }
 
 // retire lets the guest end, when the source that it is running returns.
@@ -297,6 +306,7 @@ func (s *session) flush(k *sink, spread time.Duration, stop <-chan struct{}) (er
 		if fatal { // the others would fail too, each as late
 			return err
 		}
+		s.begun = true
 		if wait != nil {
 			select {
 			case <-stop:
@@ -358,7 +368,6 @@ func (s *session) finish() {
 	if !s.begun {
 		return
 	}
-	s.begun = false
 	s.out.reset()
 	s.collector.ZeroLevels()
 	if s.set.self {
@@ -370,6 +379,7 @@ func (s *session) finish() {
 		}
 	}
 	s.flush(s.out, spreadStop, nil)
+	s.begun = false
 }
 
 // end is the last that the goroutine does. A fault of this library is no reason to

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -147,6 +148,75 @@ func TestASettingThatChangesNoNameLeavesTheLevelsAlone(t *testing.T) {
 		if got := s.last("p.once"); got != "0" {
 			t.Errorf("a level of the session before was left at %q", got)
 		}
+	})
+}
+
+// TestLevelsThatArrivedInSpiteOfARefusalEndAtZero has a server that came after the
+// first tick: what the second one is told is that the first was lost.
+func TestLevelsThatArrivedInSpiteOfARefusalEndAtZero(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		writes := 0
+		s.fake.WriteErr = func(string) error {
+			if writes++; writes == 1 {
+				return syscall.ECONNREFUSED
+			}
+			return nil
+		}
+		s.start(t, Config{Prefix: "p"})
+		time.Sleep(time.Millisecond)
+		if got := s.last("p.mem.alloc"); got == "" {
+			t.Fatal("nothing was sent")
+		}
+		s.stop()
+		if got := s.last("p.mem.alloc"); got != "0" {
+			t.Errorf("the server is left with mem.alloc = %q", got)
+		}
+	})
+}
+
+// TestZerosOfASourceThatIsUnregisteredDuringAnOutageFollow has a server that goes on
+// living while it cannot be reached.
+func TestZerosOfASourceThatIsUnregisteredDuringAnOutageFollow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		unregister := s.register(func(t *Tick) { t.Gauge("level", 5) })
+		s.start(t, Config{Prefix: "p", Pause: time.Second})
+		time.Sleep(3 * time.Second)
+		s.fake.Set(func() { s.fake.WriteErr = func(string) error { return errUnreachable } })
+		time.Sleep(3 * time.Second)
+		unregister()
+		time.Sleep(3 * time.Second)
+		s.fake.Set(func() { s.fake.WriteErr = nil })
+		time.Sleep(3 * time.Second)
+		if got := s.last("p.level"); got != "0" {
+			t.Errorf("the server is left with level = %q", got)
+		}
+		zeros := len(s.history("p.level"))
+		time.Sleep(10 * time.Second)
+		if n := len(s.history("p.level")); n != zeros {
+			t.Error("the zeros are sent again and again")
+		}
+		s.stop()
+	})
+}
+
+// TestAFlagThatIsSetWhileASessionEndsIsNotForgotten has a program that never parses
+// its flags.
+func TestAFlagThatIsSetWhileASessionEndsIsNotForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		s.byItself = true
+		ending := s.newSession(Config{})
+		close(ending.done)
+		s.session = ending
+		s.setFlag(t, statsdFlag, "10.0.0.1")
+		s.ended(ending)
+		time.Sleep(10 * time.Second)
+		if len(s.fake.Sent()) == 0 {
+			t.Error("nothing is published")
+		}
+		s.stop()
 	})
 }
 

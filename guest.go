@@ -35,7 +35,7 @@ type guest struct {
 	out     *sink           // the lines of this tick
 	sources []*source       // to run at this tick
 	next    int             // which of them comes next; -1 between ticks
-	levels  []levels        // those that have changed in this tick
+	levels  []levels        // those to hand over with this tick
 	names   int             // of the sources that are run
 	gauges  int             // in this tick
 	dropped string          // a name that found no room
@@ -111,10 +111,10 @@ func (g *guest) call(s *source) {
 	defer func() {
 		v := recover()
 		s.tick.close()
-		g.leave(s)
-		if g.retired.Load() {
-			g.out.start = first // the others' lines are out of date
+		if g.retired.Load() { // what the others have added is out of date
+			g.out.start, g.levels = first, g.levels[:0]
 		}
+		g.leave(s)
 		if returned {
 			return
 		}
@@ -131,12 +131,13 @@ func (g *guest) call(s *source) {
 	returned = true
 }
 
-// leave takes down the levels of s if they have changed.
+// leave takes down the levels of s if they have changed, or if it was another guest
+// that took them down: the session may never have got them.
 func (g *guest) leave(s *source) {
-	if !s.changed {
+	if !s.changed && s.guest == g {
 		return
 	}
-	s.changed = false
+	s.changed, s.guest = false, g
 	l := levels{source: s}
 	for _, n := range s.names {
 		if n.epoch == g.epoch && !n.cumulative {

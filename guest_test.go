@@ -130,6 +130,85 @@ func TestASourceThatBlocksHoldsUpNothingElse(t *testing.T) {
 	})
 }
 
+// TestLevelsThatAStuckGuestHasNotReportedEndAtZero has a source whose first call is
+// followed by one that never returns, and one that is late with a name fewer than
+// the source has by then.
+func TestLevelsThatAStuckGuestHasNotReportedEndAtZero(t *testing.T) {
+	for _, returns := range []bool{false, true} {
+		t.Run(fmt.Sprintf("returns=%v", returns), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newService()
+				block := make(chan struct{})
+				calls := 0
+				s.register(func(t *Tick) {
+					t.Gauge("one", 1)
+					if calls++; calls > 2 && returns {
+						t.Gauge("two", 2)
+					}
+				})
+				s.register(func(t *Tick) { t.Gauge("stuck", 3); <-block })
+				s.start(t, second)
+				time.Sleep(20 * time.Second)
+				if returns {
+					close(block)
+					time.Sleep(20 * time.Second)
+				}
+				s.stop()
+				for _, name := range []string{"p.one", "p.two"} {
+					if got := s.last(name); got != "0" && (returns || name == "p.one") {
+						t.Errorf("the server is left with %s = %q", name, got)
+					}
+				}
+				if !returns {
+					close(block)
+				}
+			})
+		})
+	}
+}
+
+// TestLevelsOfLinesThatASessionDroppedEndAtZero has a setting change while a source
+// holds up the lines of another.
+func TestLevelsOfLinesThatASessionDroppedEndAtZero(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		block := make(chan struct{})
+		s.register(func(t *Tick) { t.Gauge("one", 1) })
+		s.register(func(*Tick) { <-block })
+		s.start(t, Config{Prefix: "p", DisableMem: true})
+		time.Sleep(10 * time.Millisecond)
+		s.setFlag(t, pauseFlag, "1")
+		time.Sleep(time.Second)
+		close(block)
+		time.Sleep(5 * time.Second)
+		s.stop()
+		if got := s.history("p.one"); len(got) < 2 || got[len(got)-1] != "0" {
+			t.Errorf("p.one was %v", got)
+		}
+	})
+}
+
+// TestSlowSourcesAreNotTakenForAStuckOne has sources which take longer together
+// than one of them may.
+func TestSlowSourcesAreNotTakenForAStuckOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		for i := 0; i < 5; i++ {
+			s.register(func(t *Tick) { time.Sleep(1500 * time.Millisecond); t.Gauge(fmt.Sprintf("slow.%d", i), 1) })
+		}
+		s.start(t, second)
+		time.Sleep(time.Minute)
+		for i := 0; i < 5; i++ {
+			if got := len(s.history(fmt.Sprintf("p.slow.%d", i))); got < 5 {
+				t.Errorf("source %d was published %d times in a minute", i, got)
+			}
+		}
+		s.stop()
+		time.Sleep(10 * time.Second)
+		expectLogs(t, s, "publishing")
+	})
+}
+
 func TestASourceThatIsSlowerThanThePauseIsPublishedAllTheSame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService()

@@ -111,9 +111,10 @@ type source struct {
 	gone    atomic.Bool // it was unregistered, or has failed
 
 	names   map[string]*name
-	calls   int  // of collect so far
-	swept   int  // the call in which names were last looked through for room
-	changed bool // its levels are others than the session knows
+	calls   int    // of collect so far
+	swept   int    // the call in which names were last looked through for room
+	changed bool   // its levels are others than guest took down
+	guest   *guest // the last one that took them down
 }
 
 // name is what is known of the name of a custom gauge.

@@ -323,6 +323,7 @@ func (p *publisher) ended(s *session) {
 		s.over = true
 		if len(s.wake) > 0 && p.session == s {
 			p.startAgain()
+			wakeUp(p.session)
 		}
 	}
 }
