@@ -265,7 +265,7 @@ func TestStalledGoroutinesShow(t *testing.T) {
 }
 
 // A finalizer that waits for ever keeps all others from running: the backlog
-// tells of it, and nothing else does.
+// reports it, and nothing else does.
 func TestBacklogOfFinalizersShows(t *testing.T) {
 	const name = "runtime.gc.finalizers.backlog"
 	if len(Unmatched([]string{"/gc/finalizers/backlog"})) > 0 {

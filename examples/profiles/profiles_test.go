@@ -410,7 +410,7 @@ func TestSchedulerLatency(t *testing.T) {
 	}
 }
 
-// TestAddresses has what tells of the service on the admin address, and nothing
+// TestAddresses has what reveals the service on the admin address, and nothing
 // of it on the public one.
 func TestAddresses(t *testing.T) {
 	s := start(t)

@@ -62,7 +62,7 @@ func TestShapes(t *testing.T) {
 	for _, shape := range []struct {
 		name, prefix, tags, format string
 		host, service              string
-		own                        bool // own gauges keep their names
+		own                        bool // custom gauges keep their names
 	}{
 		{"the recommended one", "runtimemetrics", "host:web1.example.com,service:shop", "datadog", "web1.example.com", "shop", true},
 		{"the same with influx tags", "runtimemetrics", "host:web2.example.com,service:shop", "influx", "web2.example.com", "shop", true},
@@ -126,7 +126,7 @@ func TestLines(t *testing.T) {
 		{"go.mem.runtime.mem.alloc:1|g", "runtimemetrics_mem_alloc", "mem", "runtime"},
 		{"go.web1.expvar.proc.fds:1|g", "runtimemetrics_proc_fds", "web1", "expvar"},
 		{"go.cgroup.proc.cpu.mem.sys:1|g", "runtimemetrics_mem_sys", "cgroup.proc.cpu", ""},
-		// Expvars and own gauges that end like one of the library's.
+		// Expvars and custom gauges that end like one of the library's.
 		{"go.a.b.c.expvar.mem.alloc:1|g", "runtimemetrics_expvar_mem_alloc", "a.b.c", ""},
 		{"go.web2.api.cache.mem.bytes:1|g", "runtimemetrics_cache_mem_bytes", "web2", "api"},
 		{"go.web2.api.orders.in-flight:1|g", "runtimemetrics_orders_in_flight", "web2", "api"},

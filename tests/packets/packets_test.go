@@ -1,4 +1,4 @@
-// Package packets tests what is on the wire, whatever a program's own gauges are
+// Package packets tests what is on the wire, whatever a program's custom gauges are
 // called and whatever their values are, with the parser of another project.
 package packets
 

@@ -97,7 +97,7 @@ const (
 	tick = 1e9 / 100
 )
 
-// byProcfs returns what procfs tells of a process, and by how much it may be off.
+// byProcfs returns what procfs reports of a process, and by how much it may be off.
 func byProcfs(t *testing.T, pid int) (value, slack map[string]int64) {
 	fs, err := procfs.NewDefaultFS()
 	if err != nil {

@@ -1,5 +1,5 @@
 // Command service is the file server of ../../fileserver as one would run it for
-// real: it also tells of its process and its container, and when it is told to
+// real: it also reports its process and its container, and when it is told to
 // end it finishes what it has begun and sets its levels to 0.
 package main
 

@@ -1,5 +1,5 @@
 // Command service is a small HTTP service as one would run it with Prometheus: it
-// tells of its runtime, of its process and container, of its expvars, and has a
+// reports its runtime, its process and container and its expvars, and has a
 // gauge of its own. With --leak one request of five leaves a goroutine behind,
 // which waits to send what nobody receives any more, until there are 800 of them.
 package main

@@ -1,5 +1,5 @@
 // Costall counts what a thousand whole ticks cost with all there is: every
-// metric of the runtime, the process, expvars, own gauges and tags.
+// metric of the runtime, the process, expvars, custom gauges and tags.
 package main
 
 import (

@@ -26,7 +26,7 @@ func main() {
 	moreLength := flag.Int("more-length", 60, "how long these are, in bytes")
 	flag.Parse()
 
-	// What is compared to the digit: own gauges, expvars, and those of the
+	// What is compared to the digit: custom gauges, expvars, and those of the
 	// runtime that stand still when no goroutine runs and nothing is collected.
 	values := map[string]float64{
 		"own.negative":      -5,
