@@ -17,6 +17,8 @@ func TestOnlyARefusalIsARefusal(t *testing.T) {
 	for err, want := range map[error]bool{
 		refusal:                         true,
 		fmt.Errorf("send: %w", refusal): true,
+		syscall.EHOSTUNREACH:            true,
+		syscall.EACCES:                  true,
 		syscall.ENETUNREACH:             false,
 		os.ErrDeadlineExceeded:          false,
 		net.ErrClosed:                   false,
