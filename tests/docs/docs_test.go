@@ -175,10 +175,23 @@ func pages(t *testing.T) (all []string) {
 
 // packages are those that a piece of a program may name without importing them.
 var packages = map[string]string{
+	"bytes":          "bytes",
+	"context":        "context",
 	"flag":           "flag",
+	"fmt":            "fmt",
+	"http":           "net/http",
 	"log":            "log",
+	"os":             "os",
+	"strings":        "strings",
+	"time":           "time",
 	"runtimemetrics": module,
 	"collector":      module + "/collector",
+}
+
+// variables are those that a piece of a program may take from what surrounds it.
+var variables = map[string]string{
+	"gateway": "string",
+	"job":     "string",
 }
 
 // program makes a piece of a program whole: a file, declarations or statements.
@@ -190,8 +203,13 @@ func program(piece string) (string, error) {
 		if err != nil {
 			continue
 		}
-		imports, used := "", ""
+		imports, around, used := "", "", ""
 		ast.Inspect(file, func(n ast.Node) bool {
+			if x, ok := n.(*ast.Ident); ok && variables[x.Name] != "" {
+				if line := fmt.Sprintf("var %s %s\n", x.Name, variables[x.Name]); !strings.Contains(around, line) {
+					around += line
+				}
+			}
 			if selector, ok := n.(*ast.SelectorExpr); ok {
 				if x, ok := selector.X.(*ast.Ident); ok && packages[x.Name] != "" {
 					if line := fmt.Sprintf("import %q\n", packages[x.Name]); !strings.Contains(imports, line) && !strings.Contains(piece, line) {
@@ -212,7 +230,7 @@ func program(piece string) (string, error) {
 		} else if !strings.Contains(text, "func main()") {
 			text += "\nfunc main() {}\n"
 		}
-		return strings.Replace(text, "package main\n", "package main\n"+imports, 1), nil
+		return strings.Replace(text, "package main\n", "package main\n"+imports, 1) + around, nil
 	}
 	_, err := parser.ParseFile(token.NewFileSet(), "", "package main\n"+piece, 0)
 	return "", err
