@@ -108,7 +108,7 @@ stop() { # part...
 started=()
 
 # take_back_on_failure has a start that fails half-way, is interrupted, or loses
-# its reader (up | head) take back what it started.
+# its reader (up | head) stop what it started.
 take_back_on_failure() {
 	trap take_back EXIT
 	trap 'exit 130' INT

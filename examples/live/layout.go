@@ -212,7 +212,7 @@ func present(charts []chart, has, drawn map[string]bool) []chart {
 // A chart of further gauges has at most this many curves, one for each colour.
 const maxCurves = 6
 
-// further is what the name of a gauge tells of it.
+// further is what the name of a gauge says of it.
 type further struct {
 	name       string // in full
 	section    string

@@ -1,7 +1,7 @@
 // Package hosts tests the library in programs as services are written: how they
 // parse their flags, start and stop it, and what of it shows in them. Each
 // program runs as a process, built with the race detector; its standard error
-// must tell of no race and no crash.
+// must report no race and no crash.
 package hosts
 
 import (

@@ -73,7 +73,7 @@ func TestStartBeforeFlagsAreParsed(t *testing.T) {
 	checkTick(t, s.Next(), "go.config", harness.Gauges)
 	// A field of Config wins; what it leaves open comes from the flags.
 	do(t, p, "parse --metric-prefix=go.flag --gc=false")
-	harness.Eventually(t, "--gc=false is in force", func() bool { return len(s.Next().Names()) == len(without("mem.gc.")) })
+	harness.Eventually(t, "--gc=false takes effect", func() bool { return len(s.Next().Names()) == len(without("mem.gc.")) })
 	checkTick(t, s.NextWith("go.config"), "go.config", without("mem.gc."))
 	p.End()
 }

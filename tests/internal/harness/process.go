@@ -35,7 +35,7 @@ func (h Host) binary(t testing.TB) string {
 }
 
 // Start runs the program. It is killed when the test ends, if it has not ended
-// by itself; either way its standard error must tell of no race and no crash.
+// by itself; either way its standard error must report no race and no crash.
 func (h Host) Start(t testing.TB) *Process {
 	t.Helper()
 	args := append([]string{h.binary(t)}, h.Args...)
