@@ -41,7 +41,9 @@ func TestABusyServerGetsAllDatagramsOfALargeTick(t *testing.T) {
 		}
 		text := string(buf[:n])
 		if strings.HasPrefix(text, "svc.cpu.goroutines:") {
-			t.Logf("of %d gauges, %d arrived in %d datagrams", gauges, lines, datagrams)
+			if datagrams > 0 {
+				t.Logf("of %d gauges, %d arrived in %d datagrams", gauges, lines, datagrams)
+			}
 			whole = lines == gauges
 			if !disturbed {
 				undisturbed++
