@@ -10,6 +10,8 @@
 # make v2kernel  the tests on a kernel with cgroup v2 only, in qemu: two to four minutes
 # make soak    SOAK long against servers and resolvers that fail at random
 # make ports   the library on every port that Go builds without cgo
+# make platforms  the library's tests under qemu, gVisor, musl, …, and with other Go
+# make windows  the same under wine; make wasm  under node and wazero
 # make live    the page with the curves
 
 SHELL    := bash
@@ -37,7 +39,7 @@ export DOCKER_HOME ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/runtimemetrics-dock
 # but these.
 PACKAGES  = $(shell $(GO) list ./... | grep -vE '/(examples|dashboards|internal/(tools|hostcheck|cgocalls))(/|$$)')
 
-.PHONY: v2kernel test check demo live alert bench pauses fleet idle fuzz soak deps lint unit cover releases leaks cross ports modules interop vuln
+.PHONY: v2kernel platforms windows wasm test check demo live alert bench pauses fleet idle fuzz soak deps lint unit cover releases leaks cross ports modules interop vuln
 
 # Not to be skipped, once deps has installed what it takes.
 test: export RUNTIMEMETRICS_E2E = required
@@ -45,7 +47,7 @@ test: deps check
 	$(MAKE) fuzz FUZZTIME=3s
 	$(MAKE) soak SOAK=1m
 
-check: lint unit cover releases leaks cross modules interop vuln
+check: lint unit cover releases platforms leaks cross modules interop vuln
 
 demo:
 	examples/graphite/up
@@ -74,6 +76,7 @@ idle:
 deps:
 	examples/graphite/up --install
 	tests/interop/install
+	tests/platforms/run --install
 	examples/cluster/up --install
 	examples/containers/install
 	examples/prometheus/up --install
@@ -107,6 +110,10 @@ releases:
 			echo "$$release test $(PACKAGES)"; \
 			GOTOOLCHAIN=$$release $(GO) test $(PACKAGES) || exit 1; \
 		else echo "SKIPPED: $$release cannot be had here"; fi; done
+
+# What one machine can run beside its own platform, a row of docs/platforms.md each.
+platforms:
+	tests/platforms/run
 
 # The releases that find leaked goroutines: a minute of load without any, and
 # with -race; before Go 1.27 an experiment.
@@ -154,6 +161,14 @@ fuzz:
 
 soak:
 	cd tests && SOAK=$(SOAK) $(GO) test -count=1 -v -timeout 0 ./soak
+
+# Their own targets, since they take what is large and run nothing but the tests.
+windows:
+	tests/platforms/run --install windows
+	tests/platforms/run windows
+
+wasm:
+	tests/platforms/run js wasip1
 
 # Its own target: it is the one that takes a kernel and minutes.
 v2kernel:

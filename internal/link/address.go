@@ -71,8 +71,10 @@ func ParseAddress(text string) (Address, error) {
 		return parsePath(rest, wrong)
 	case scheme == "tcp" || scheme == "unixstream" || scheme == "unixpacket":
 		return wrong(scheme + " is a stream, and gauges are sent as datagrams")
-	case scheme != "udp":
+	case scheme != "udp" && unixSockets:
 		return wrong(fmt.Sprintf("%q is neither udp nor unix", scheme))
+	case scheme != "udp":
+		return wrong(fmt.Sprintf("%q is not udp", scheme))
 	}
 
 	host, port := rest, strconv.Itoa(defaultPort)

@@ -46,6 +46,10 @@ func TestEachFormOfAnAddressIsTaken(t *testing.T) {
 }
 
 func TestABadAddressIsAnErrorThatSaysWhatIsWrong(t *testing.T) {
+	noScheme := "neither udp nor unix"
+	if !unixSockets {
+		noScheme = "not udp"
+	}
 	tests := []struct{ name, text, want string }{
 		{"nothing", "", "host is missing"},
 		{"a scheme without a host", "udp://", "host is missing"},
@@ -70,8 +74,8 @@ func TestABadAddressIsAnErrorThatSaysWhatIsWrong(t *testing.T) {
 		{"a stream", "tcp://localhost:8125", "tcp is a stream"},
 		{"a stream of a unix socket", "unixstream:///run/statsd.sock", "unixstream is a stream"},
 		{"packets of a unix socket", "unixpacket:///run/statsd.sock", "unixpacket is a stream"},
-		{"another scheme", "http://localhost:8125", `"http" is neither udp nor unix`},
-		{"no scheme before its end", "://localhost", `"" is neither udp nor unix`},
+		{"another scheme", "http://localhost:8125", `"http" is ` + noScheme},
+		{"no scheme before its end", "://localhost", `"" is ` + noScheme},
 		{"a space", "local host", "' '"},
 		{"a line end", "localhost\n", `'\n'`},
 		{"a path", "localhost/path", "'/'"},
@@ -84,6 +88,9 @@ func TestABadAddressIsAnErrorThatSaysWhatIsWrong(t *testing.T) {
 			err := CheckAddress(tt.text)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "localhost:8125") {
 				t.Errorf("CheckAddress(%q) = %v, want an error with %q and an example", tt.text, err, tt.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "unix:///") != unixSockets {
+				t.Errorf("CheckAddress(%q) = %v: unix sockets are advised where there are none, or not where there are", tt.text, err)
 			}
 		})
 	}
