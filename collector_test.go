@@ -188,6 +188,9 @@ func newTestSession(t testing.TB, cfg Config, sources ...func(*Tick)) *session {
 }
 
 func TestATickAllocatesNothing(t *testing.T) {
+	if runtime.GOOS == "js" || runtime.GOOS == "wasip1" {
+		t.Skip("the network that Go makes up on " + runtime.GOOS + " copies what is written")
+	}
 	custom := func(t *Tick) {
 		t.Gauge("queue.depth", 17)
 		t.Gauge("balance", -1)
