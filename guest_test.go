@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/runtimemetrics/runtimemetrics/internal/link/fakenet"
 )
 
 // second is what most tests here start the service with: a tick a second of two
@@ -206,6 +208,70 @@ func TestSlowSourcesAreNotTakenForAStuckOne(t *testing.T) {
 		s.stop()
 		time.Sleep(10 * time.Second)
 		expectLogs(t, s, "publishing")
+	})
+}
+
+// TestASourceThatIsALittleSlowEachTimeIsNotTakenForAStuckOne has one that always
+// returns before the next tick but one.
+func TestASourceThatIsALittleSlowEachTimeIsNotTakenForAStuckOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		s.register(func(t *Tick) { time.Sleep(1500 * time.Millisecond); t.Gauge("slow", 1) })
+		s.start(t, second)
+		time.Sleep(time.Minute)
+		s.stop()
+		time.Sleep(2 * time.Second)
+		expectLogs(t, s, "publishing")
+	})
+}
+
+// TestAGuestThatIsLateDoesNotReleaseTheOther has a source return from a call that was
+// given up while another one is running; that one is called at ticks only.
+func TestAGuestThatIsLateDoesNotReleaseTheOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		block := make(chan struct{})
+		var once sync.Once
+		s.register(func(*Tick) { once.Do(func() { <-block }) })
+		var calls []time.Time
+		s.register(func(*Tick) {
+			calls = append(calls, time.Now())
+			if len(calls) == 1 {
+				close(block)
+			}
+			time.Sleep(2500 * time.Millisecond)
+		})
+		s.start(t, second)
+		time.Sleep(30 * time.Second)
+		s.stop()
+		time.Sleep(3 * time.Second)
+		if len(calls) < 5 {
+			t.Fatalf("%d calls", len(calls))
+		}
+		for i, call := range calls {
+			if !slices.ContainsFunc(s.ticks("p.cpu.goroutines"), func(d fakenet.Datagram) bool { return d.At.Equal(call) }) {
+				t.Errorf("call %d came between ticks", i)
+			}
+		}
+	})
+}
+
+// TestASessionAfterStopKnowsNoLevelsOfTheOneBefore has another prefix in the second
+// session, and one source fewer.
+func TestASessionAfterStopKnowsNoLevelsOfTheOneBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		unregister := s.register(func(t *Tick) { t.Gauge("queue", 5) })
+		s.start(t, second)
+		time.Sleep(2 * time.Second)
+		s.stop()
+		unregister()
+		s.start(t, Config{Prefix: "new", Pause: time.Second})
+		time.Sleep(3 * time.Second)
+		s.stop()
+		if got := s.history("new.queue"); got != nil {
+			t.Errorf("a gauge that was never set was sent: %v", got)
+		}
 	})
 }
 

@@ -138,3 +138,22 @@ func TestWhatIsNotUnderstoodAsASwitchIsOff(t *testing.T) {
 		expectLogs(t, s, "RUNTIMEMETRICS_PUBLISH_RUNTIME_STATS: must be true or false; using false")
 	})
 }
+
+// TestANameThatResolvesAtOnceDoesNotHurryAnAutomaticStart keeps a command that ends
+// at once silent.
+func TestANameThatResolvesAtOnceDoesNotHurryAnAutomaticStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService("RUNTIMEMETRICS_STATSD", "stats")
+		s.fake.Lookup = func(context.Context, string) ([]netip.Addr, error) {
+			time.Sleep(100 * time.Millisecond)
+			return fakenet.Addrs("10.0.0.7"), nil
+		}
+		s.auto()
+		start := time.Now()
+		time.Sleep(7 * time.Second)
+		s.stop()
+		if sent := s.fake.Sent(); len(sent) == 0 || sent[0].At.Sub(start) != 6*time.Second {
+			t.Errorf("sent %v", sent)
+		}
+	})
+}
