@@ -175,6 +175,42 @@ func TestLevelsThatArrivedInSpiteOfARefusalEndAtZero(t *testing.T) {
 	})
 }
 
+// TestATickOfWhichADatagramIsLostIsLost has the first of several refused.
+func TestATickOfWhichADatagramIsLostIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		writes := 0
+		s.fake.WriteErr = func(string) error {
+			if writes++; writes == 1 {
+				return syscall.ECONNREFUSED
+			}
+			return nil
+		}
+		s.start(t, Config{Prefix: "p", Pause: time.Second, PacketSize: 256, Self: true})
+		time.Sleep(3 * time.Second)
+		if got := s.last("p.runtimemetrics.lost"); got != "1" {
+			t.Errorf("%s ticks are lost", got)
+		}
+		s.stop()
+	})
+}
+
+// TestNoDeadlineOutlivesATick: its timer would wake the process.
+func TestNoDeadlineOutlivesATick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		s.register(func(t *Tick) { t.Gauge("queue", 5) })
+		s.start(t, Config{Prefix: "p"})
+		time.Sleep(time.Minute)
+		s.fake.Set(func() {
+			if n := len(s.fake.Deadlines); n < 2 || s.fake.Deadlines[0].IsZero() || !s.fake.Deadlines[n-1].IsZero() {
+				t.Errorf("deadlines %v", s.fake.Deadlines)
+			}
+		})
+		s.stop()
+	})
+}
+
 // TestZerosOfASourceThatIsUnregisteredDuringAnOutageFollow has a server that goes on
 // living while it cannot be reached.
 func TestZerosOfASourceThatIsUnregisteredDuringAnOutageFollow(t *testing.T) {

@@ -25,6 +25,8 @@ type Net struct {
 	Dials []string // the peers that were dialled, in vain or not
 	Open  int      // how many sockets are open
 
+	Deadlines []time.Time // those that were set for writes
+
 	mu   sync.Mutex
 	sent []Datagram
 }
@@ -107,7 +109,10 @@ func (c *conn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (c *conn) SetWriteDeadline(time.Time) error { return nil }
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	c.net.Set(func() { c.net.Deadlines = append(c.net.Deadlines, t) })
+	return nil
+}
 
 func (c *conn) Close() error {
 	c.net.mu.Lock()
