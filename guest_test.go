@@ -407,6 +407,7 @@ func TestALevelOfASourceThatIsUnregisteredWhileItIsStuckEndsAtZero(t *testing.T)
 		if got := s.last("p.level"); got != "0" {
 			t.Errorf("after it has returned, the server has level = %q", got)
 		}
+		expectLogs(t, s, "publishing", "has not returned for 3 ticks")
 		s.stop()
 	})
 }
