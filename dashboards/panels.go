@@ -69,7 +69,7 @@ var panels = []panel{
 	},
 	{
 		title: "Allocations", unit: objects, width: 6,
-		help: "Heap objects allocated and freed a second. Where the first stays above the second, the heap grows.",
+		help: "Heap objects allocated and freed a second. If the first stays above the second, the heap grows.",
 		targets: []target{
 			{"allocated", perSecond("mem.malloc"), line},
 			{"freed", perSecond("mem.frees"), line},
@@ -77,7 +77,7 @@ var panels = []panel{
 	},
 	{
 		title: "Alive", unit: perMin,
-		help: "Ticks a minute: 6 at the default pause. Where it ends or is 0, the process is gone or hangs. Lost ones reached no server.",
+		help: "Ticks a minute: 6 at the default pause. If the line ends or is 0, the process is gone or hangs. Lost ticks reached no server.",
 		targets: []target{
 			{"ticks", perMinute("runtimemetrics.ticks"), line},
 			{"lost", perMinute("runtimemetrics.lost"), line},
@@ -85,7 +85,7 @@ var panels = []panel{
 	},
 	{
 		title: "Uptime and restarts", unit: hours,
-		help: "Uptime in hours: a saw-tooth is a crash loop. A vertical line is a process that started.",
+		help: "Uptime in hours: a saw-tooth is a crash loop, a vertical line a process that started.",
 		targets: []target{
 			{"up", scaled(value("proc.uptime.seconds"), "0.00027777778", "/ 3600"), line},
 			{"start", starts, event},
@@ -93,7 +93,7 @@ var panels = []panel{
 	},
 	{
 		title: "CPU", unit: cores,
-		help: "Cores in use, by the program and by the kernel for it. At the quota the container is throttled, at GOMAXPROCS Go has no more.",
+		help: "Cores used by the program and by the kernel on its behalf. At the quota the container is throttled; at GOMAXPROCS Go can use no more.",
 		targets: []target{
 			{"user", seconds("proc.cpu.user.ns"), area},
 			{"system", seconds("proc.cpu.sys.ns"), area},
@@ -115,7 +115,7 @@ var panels = []panel{
 	},
 	{
 		title: "Scheduler latency", unit: ms, warn: 10, bad: 100,
-		help: "How long goroutines that could run waited for a processor: 99 of 100, and the longest. The first sign of too little CPU.",
+		help: "How long runnable goroutines waited for a processor: 99 of 100 at most this long, and the longest wait. The first sign of too little CPU.",
 		targets: []target{
 			{"p99", millis("runtime.sched.latencies.ns.p99"), line},
 			{"upper", millis("runtime.sched.latencies.ns.upper"), line},
@@ -123,7 +123,7 @@ var panels = []panel{
 	},
 	{
 		title: "Goroutines: the five highest of all", unit: count,
-		help: "This service among those that have the most goroutines, whatever is chosen above.",
+		help: "The services with the most goroutines, whatever is chosen above.",
 		targets: []target{
 			{"", highest("cpu.goroutines"), line},
 			{"chosen:", value("cpu.goroutines"), limit},
@@ -142,7 +142,7 @@ var panels = []panel{
 	},
 	{
 		title: "Tightest limits", unit: percent, warn: 90, bad: 95,
-		help: "What is used of the limit that has the least left, at whichever level of groups, siblings included: memory without page cache, and threads.",
+		help: "Use of the tightest limit, at whichever level of groups, siblings included: memory without page cache, and threads.",
 		targets: []target{
 			{"memory", share(value("cgroup.memory.tightest.used.bytes"), value("cgroup.memory.tightest.limit.bytes")), line},
 			{"threads", share(value("cgroup.pids.tightest.used"), value("cgroup.pids.tightest.limit")), line},
@@ -150,7 +150,7 @@ var panels = []panel{
 	},
 	{
 		title: "OOM kills and memory.high", unit: perMin,
-		help: "Processes killed for want of memory, and how often the kernel slowed the service down at memory.high. Neither should ever be.",
+		help: "Processes killed because memory ran out, and how often the kernel slowed the service down at memory.high. Both should stay at 0.",
 		targets: []target{
 			{"OOM kills", perMinute("cgroup.memory.oom_kills"), line},
 			{"memory.high", perMinute("cgroup.memory.high_events"), line},
@@ -158,7 +158,7 @@ var panels = []panel{
 	},
 	{
 		title: "Live heap", unit: inBytes,
-		help: "What the last collection found in use, the heap now, and the size at which the next ends. Live heap that grows for hours is a leak.",
+		help: "Heap found in use by the last collection, the heap now, and the size at which the next collection ends. Live heap that grows for hours is a leak.",
 		targets: []target{
 			{"live", value("runtime.gc.heap.live.bytes"), line},
 			{"heap", value("mem.heap.alloc"), line},
@@ -172,7 +172,7 @@ var panels = []panel{
 	},
 	{
 		title: "GC's share of CPU, over 10 minutes", unit: percent, warn: 10, bad: 25,
-		help: "Garbage collection, idle time that nothing else wanted left out, and what allocating goroutines had to help: felt as latency.",
+		help: "CPU share of garbage collection, without marking on idle processors, and of allocating goroutines that must help: felt as latency.",
 		targets: []target{
 			{"GC", ofCPU("runtime.cpu.classes.gc.total.ns", "runtime.cpu.classes.gc.mark.idle.ns"), line},
 			{"assist", ofCPU("runtime.cpu.classes.gc.mark.assist.ns"), line},
@@ -180,7 +180,7 @@ var panels = []panel{
 	},
 	{
 		title: "Garbage collections", unit: perMin, right: ms,
-		help: "Collections a minute, and the longest stop-the-world of any. Many a minute: raise GOGC or GOMEMLIMIT, or allocate less.",
+		help: "Collections a minute, and the longest stop-the-world. If there are many a minute, raise GOGC or GOMEMLIMIT, or allocate less.",
 		targets: []target{
 			{"GCs", perMinute("mem.gc.count"), line},
 			{"longest pause", millis("runtime.sched.pauses.total.gc.ns.upper"), right},
@@ -188,7 +188,7 @@ var panels = []panel{
 	},
 	{
 		title: "Descriptors", unit: percent, warn: 70, bad: 90,
-		help:    "Open files, sockets and pipes, of as many as may be. At 100 % open and accept fail.",
+		help:    "Open files, sockets and pipes, as a share of the limit. At 100 % open and accept fail.",
 		targets: []target{{"", share(value("proc.fds"), value("proc.fds_limit")), line}},
 	},
 	{
@@ -202,7 +202,7 @@ var panels = []panel{
 	},
 	{
 		title: "Leaked goroutines", unit: count,
-		help:    "Goroutines that Go has proven can never run again, by the last check: 0 in a healthy service. Wants package leaks and its interval.",
+		help:    "Goroutines that Go has proven can never run again, as of the last check: 0 in a healthy service. Needs package leaks and its interval.",
 		targets: []target{{"", value("leaks.goroutines"), line}},
 	},
 	{

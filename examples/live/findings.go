@@ -53,7 +53,7 @@ var rules = []rule{
 	}},
 	{"RuntimemetricsOOMKilled", "container", "Look who was killed, then raise the limit or find what fills it.", "dmesg | grep -i 'killed process'", func(p *past) string {
 		if n := p.moves("cgroup.memory.oom_kills", 15*time.Minute); n > 0 {
-			return fmt.Sprintf("The kernel has killed in its container for want of memory, %s within 15 minutes.", times(n))
+			return fmt.Sprintf("The kernel has killed a process in its container because memory ran out, %s within 15 minutes.", times(n))
 		}
 		return ""
 	}},

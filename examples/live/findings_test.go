@@ -160,7 +160,7 @@ func TestFaultsAreFound(t *testing.T) {
 			fault(w, "cgroup.memory.working_set.bytes", is(330*mega))
 		}, "RuntimemetricsContainerNearOOM: The working set is", 200},
 		{"the kernel kills", func(w world) { fault(w, "cgroup.memory.oom_kills", is(1)) },
-			"RuntimemetricsOOMKilled: The kernel has killed in its container for want of memory, once within 15 minutes.", 2},
+			"RuntimemetricsOOMKilled: The kernel has killed a process in its container because memory ran out, once within 15 minutes.", 2},
 		{"threads wait for memory", func(w world) { fault(w, "cgroup.pressure.memory.some.ns", grows(0.7e9)) },
 			"RuntimemetricsMemoryStall: Threads wait for memory 40 % of the time.", 100},
 		{"memory.high is used up", func(w world) {

@@ -317,23 +317,23 @@ func furtherHelp(gauge string) string {
 
 // helps are for the gauges of the library that are not charted above.
 var helps = map[string]string{
-	"proc.fds_limit":             "With this number of files open, open and accept fail.",
+	"proc.fds_limit":             "Limit of open descriptors: open and accept fail there.",
 	"proc.faults.major":          "Page faults that waited for a disk: memory is short.",
 	"proc.start_time.seconds":    "How long ago the process was started.",
 	"proc.uptime.seconds":        "How long ago the process was started.",
-	"cgroup.memory.oom_kills":    "Processes of the container that were killed for want of memory.",
-	"cgroup.memory.high.bytes":   "Above this the kernel slows each allocation down.",
-	"cgroup.memory.high_events":  "How often that happened.",
-	"cgroup.memory.swap.bytes":   "Memory of the container that was swapped out.",
-	"cgroup.pids.tightest.used":  "Threads of the level that has the fewest left.",
+	"cgroup.memory.oom_kills":    "Processes in the container killed because memory ran out.",
+	"cgroup.memory.high.bytes":   "The kernel slows allocations down above this.",
+	"cgroup.memory.high_events":  "How often usage exceeded memory.high.",
+	"cgroup.memory.swap.bytes":   "The container's memory that is swapped out.",
+	"cgroup.pids.tightest.used":  "Threads in the level with the fewest left below its limit.",
 	"cgroup.pids.tightest.limit": "The limit of that level.",
 	"leaks.checks":               "Checks for goroutines that nobody can wake any more.",
 	"leaks.check.ns":             "How long the last check for leaked goroutines took.",
-	"cgroup.cpu.throttled.ns":    "For how long the quota stood in the way, added up over CPUs.",
+	"cgroup.cpu.throttled.ns":    "Throttled time, summed over CPUs.",
 	"cgroup.pids":                "Threads of all processes in the container.",
-	"cgroup.pids_limit":          "With this number of threads, no other one can start.",
-	"runtimemetrics.ticks":       "Ticks of the library. While the process is alive, this moves.",
-	"runtimemetrics.lost":        "Ticks of which the server got nothing, so far as the system tells.",
+	"cgroup.pids_limit":          "Limit of threads: at this number no other one can start.",
+	"runtimemetrics.ticks":       "Ticks of the library: moves as long as the process lives.",
+	"runtimemetrics.lost":        "Ticks that did not reach the server, as far as the system reports it.",
 }
 
 // runtimeHelps are the first sentences of what Go says of its metrics, by the
