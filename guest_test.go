@@ -245,6 +245,7 @@ func TestAGuestThatIsLateDoesNotReleaseTheOther(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		s.stop()
 		time.Sleep(3 * time.Second)
+		synctest.Wait() // for the source, which nobody else waits for
 		if len(calls) < 5 {
 			t.Fatalf("%d calls", len(calls))
 		}
@@ -357,6 +358,26 @@ func TestASourceMayCallWhateverTheLibraryHas(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		if s.fake.Sockets() != 0 || s.running() {
 			t.Error("Stop from a source did not end publishing")
+		}
+	})
+}
+
+func TestWhatTurnsFromALevelIntoACumulativeIsLeftByStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		calls := 0
+		s.register(func(t *Tick) {
+			if calls++; calls == 1 {
+				t.Gauge("jobs", 1)
+			} else {
+				t.Cumulative("jobs", 2)
+			}
+		})
+		s.start(t, second)
+		time.Sleep(3 * time.Second)
+		s.stop()
+		if got := s.last("p.jobs"); got != "2" {
+			t.Errorf("the server is left with jobs = %q", got)
 		}
 	})
 }
@@ -570,12 +591,19 @@ func TestNamesThatAreGoneMakeRoom(t *testing.T) {
 				t.Gauge(fmt.Sprintf("job.%d", n+i), 1)
 			}
 			n += 50
+			t.Gauge("always", 1)
 		})
 		s.start(t, second)
 		time.Sleep(1000 * time.Second)
 		synctest.Wait() // for the source, which nobody else waits for
 		if got := s.last(fmt.Sprintf("p.job.%d", n-1)); got != "1" {
 			t.Errorf("the newest name is %q", got)
+		}
+		if slices.Contains(s.history("p.always"), "0") {
+			t.Error("a name that is set at each tick made room")
+		}
+		if got := s.last("p.job.0"); got != "0" {
+			t.Errorf("the oldest name is %q", got)
 		}
 		s.stop()
 		// Whatever was sent of a level ended at 0.
