@@ -51,7 +51,7 @@ type Config struct {
 	// none. See collector.Collector for their names.
 	Runtime []string
 
-	// Self publishes what the library knows of itself: runtimemetrics.ticks,
+	// Self publishes gauges of the library itself: runtimemetrics.ticks,
 	// runtimemetrics.lost and runtimemetrics.late.ns. With any pattern in Runtime
 	// they are published anyway.
 	Self bool

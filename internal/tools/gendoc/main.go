@@ -387,7 +387,7 @@ func mappings() string {
 		names []string
 	}{
 		{"The 27 that are always sent.", own(collector.Gauges())},
-		{"With --metric-runtime: what the library knows of itself.", others},
+		{"With --metric-runtime: gauges of the library itself.", others},
 		{"With Go " + release() + " and --metric-runtime=default.", namesOf("default")},
 		{"With package process.", own(procstat.Gauges())},
 		{"With package leaks.", own(leaks.Gauges())},
