@@ -27,7 +27,7 @@ PORTS    ?= $(shell $(GO) tool dist list)
 
 # Modules of their own keep the library's go.mod bare.
 MODULES  := . tests examples/live examples/containers examples/prometheus examples/profiles studies studies/gc-pauses/service studies/leaks
-INTEROP  := tests/interop tests/interop/otel tests/interop/telegraf tests/realprograms examples/elastic examples/containers
+INTEROP  := tests/interop tests/interop/otel tests/interop/telegraf tests/realprograms tests/frameworks examples/elastic examples/containers
 
 # Where examples/graphite/up installs StatsD.
 export STATSD_JS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/runtimemetrics-statsd-0.9.0/node_modules/statsd/stats.js
@@ -147,7 +147,8 @@ ports:
 modules:
 	set -e; for m in $(filter-out . $(INTEROP),$(MODULES)); do (cd $$m && $(GO) test -race -count=1 -timeout 30m ./...); done
 
-# Other people's servers, which take long to build; more so with -race.
+# Other people's servers, programs and frameworks, which take long to build; more so
+# with -race.
 interop:
 	set -eo pipefail; for m in $(INTEROP); do (cd $$m && $(GO) vet ./... && $(GO) test -count=1 -timeout=30m -v ./... | grep -v '^=== '); done
 
