@@ -72,7 +72,7 @@ fleet:
 idle:
 	studies/bench/idle
 
-# What the tests need beside Go: StatsD, Graphite and a browser.
+# What the tests need beside Go: StatsD, Graphite, a browser and the like.
 deps:
 	examples/graphite/up --install
 	tests/interop/install
@@ -81,7 +81,7 @@ deps:
 	examples/containers/install
 	examples/prometheus/up --install
 	studies/gc-pauses/run --install
-	examples/internal/install chromium=chromium /usr/sbin/iptables=iptables
+	examples/internal/install chromium=chromium /usr/sbin/iptables=iptables ab=apache2-utils
 
 lint:
 	@echo gofmt -s; test -z "$$(gofmt -s -l $$(git ls-files '*.go') | tee /dev/stderr)"

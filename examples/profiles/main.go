@@ -28,7 +28,16 @@ func main() {
 	names := flag.String("host", "", "`names` that the admin address answers to, separated by commas, besides any IP address, localhost and the machine's name")
 	addr := flag.String("addr", "127.0.0.1:8000", "`address` for everybody")
 	admin := flag.String("admin", "127.0.0.1:6060", "`address` of /debug/ and /faults/: keep it on loopback")
+	server := flag.String("pyroscope", "", "`URL` of a Pyroscope server to push profiles to, such as http://localhost:4040")
+	every := flag.Duration("pyroscope-every", 15*time.Second, "how often to push them")
 	flag.Parse()
+	if *server != "" {
+		profiler, err := profileAlways(*server, *every)
+		if err != nil {
+			log.Fatalf("--pyroscope: %v", err)
+		}
+		defer profiler.Stop()
+	}
 	err := run(*addr, *admin, *names)
 	runtimemetrics.Stop()
 	if err != nil {
@@ -53,6 +62,7 @@ func run(addr, admin, names string) error {
 	// that one is for the admin address, and the public has one of its own.
 	public := http.NewServeMux()
 	public.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "hello") })
+	public.HandleFunc("GET /search", search)
 
 	// Loopback is within reach of every page in a browser on this machine: none
 	// may read a profile by a name of its own, or switch a fault.

@@ -318,6 +318,7 @@ const (
 	runnable   = "go.runtime.sched.goroutines.runnable"
 	over10ms   = "go.runtime.sched.latencies.over_10ms"
 	p99        = "go.runtime.sched.latencies.ns.p99"
+	forced     = "go.runtime.gc.cycles.forced"
 )
 
 func TestGoroutineLeak(t *testing.T) {
@@ -480,5 +481,9 @@ func TestReadme(t *testing.T) {
 		if !regexp.MustCompile(regexp.QuoteMeta(function) + ` /\S*/` + regexp.QuoteMeta(want) + "\\n").MatchString(text) {
 			t.Errorf("README.md does not show %s at %s", function, want)
 		}
+	}
+	search, line := string(read(t, "search.go")), "search.go:15\n"
+	if before, _, ok := strings.Cut(search, "regexp.MustCompile("); !ok || fmt.Sprintf("search.go:%d\n", strings.Count(before, "\n")+1) != line || !strings.Contains(text, line) {
+		t.Errorf("README.md does not show where search.go compiles an expression")
 	}
 }
