@@ -42,7 +42,7 @@ func available() []metrics.Description {
 			made = append(made, metrics.Description{Name: d.name, Kind: metrics.KindUint64})
 		}
 	}
-	return append(all, made...)
+	return append(slices.Clip(all), made...) // all is shared by the whole program
 }
 
 // ParsePatterns splits a comma-separated list of patterns for
