@@ -249,6 +249,15 @@ func TestAJobInPushgateway(t *testing.T) {
 	if out := run(1); !strings.Contains(out, "not pushed: 404") {
 		t.Errorf("where there is no Pushgateway, the job says %q", out)
 	}
+	silent, err := net.Listen("tcp4", "127.0.0.1:0") // nobody accepts
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	url = "http://" + silent.Addr().String()
+	if out := run(1); !strings.Contains(out, "not pushed: ") {
+		t.Errorf("where the Pushgateway does not answer, the job says %q", out)
+	}
 }
 
 // built builds a program and returns its path.
