@@ -81,3 +81,15 @@ func TestATickIsLostOnce(t *testing.T) {
 		t.Errorf("%d ticks lost, want 2", h.lost)
 	}
 }
+
+func TestWhatWasSaidOfLostTicksAloneCountsAsAReport(t *testing.T) {
+	var h health
+	h.tick(link.ErrNotResolved, time.Second)
+	h.tick(nil, 2*time.Second)
+	if said := h.tick(nil, 3*time.Second); said != "works again; ticks lost: 1" {
+		t.Errorf("said %q", said)
+	}
+	if said := h.tick(errors.New("refused"), 4*time.Second); said != "" {
+		t.Errorf("a second later: %q", said)
+	}
+}
