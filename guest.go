@@ -58,7 +58,9 @@ type levels struct {
 func (g *guest) main() {
 	ended := false
 	defer func() {
-		if !ended {
+		if v := recover(); v != nil { // a fault of this library, not of a source
+			g.pub.fault.Do(func() { g.say("internal error: %v; the sources are tried again", v) })
+		} else if !ended {
 			go g.main()
 		}
 	}()

@@ -706,3 +706,26 @@ func TestManyDatagramsAreSpread(t *testing.T) {
 		})
 	}
 }
+
+// TestAFaultOfTheLibraryAmongTheSourcesIsNotTheServices has a guest that meets a
+// source without names.
+func TestAFaultOfTheLibraryAmongTheSourcesIsNotTheServices(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		s.register(func(t *Tick) { t.Gauge("queue", 1) })
+		s.start(t, second)
+		time.Sleep(3 * time.Second)
+		s.publisher.mu.Lock()
+		s.publisher.sources = append(slices.Clip(s.publisher.sources), nil)
+		s.publisher.mu.Unlock()
+		before := len(s.ticks("p.cpu.goroutines"))
+		time.Sleep(10 * time.Second)
+		if n := len(s.ticks("p.cpu.goroutines")) - before; n < 9 {
+			t.Errorf("%d ticks in ten seconds", n)
+		}
+		s.stop()
+		if logged := s.logged(); len(logged) != 2 || !strings.Contains(logged[1], "internal error: ") {
+			t.Errorf("logged %q", logged)
+		}
+	})
+}

@@ -193,7 +193,8 @@ type publisher struct {
 	opts  *options
 	began time.Time // what now counts from
 	logs  *logger
-	books books // of the session whose goroutine is at work
+	books books     // of the session whose goroutine is at work
+	fault sync.Once // of a guest, which one line is enough for
 
 	// What a test replaces.
 	parsed    func() bool // whether the program has parsed its flags
