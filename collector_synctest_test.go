@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -159,7 +158,7 @@ func TestLevelsThatArrivedInSpiteOfARefusalEndAtZero(t *testing.T) {
 		writes := 0
 		s.fake.WriteErr = func(string) error {
 			if writes++; writes == 1 {
-				return syscall.ECONNREFUSED
+				return fakenet.ErrRefused
 			}
 			return nil
 		}
@@ -182,7 +181,7 @@ func TestATickOfWhichADatagramIsLostIsLost(t *testing.T) {
 		writes := 0
 		s.fake.WriteErr = func(string) error {
 			if writes++; writes == 1 {
-				return syscall.ECONNREFUSED
+				return fakenet.ErrRefused
 			}
 			return nil
 		}
