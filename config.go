@@ -58,8 +58,8 @@ type Config struct {
 
 	// Tags stand on every gauge: "key:value" each, of letters, digits, '_', '-'
 	// and '.'; values may hold the placeholders that Prefix may hold, and keep
-	// their dots. Flag --metric-tags, default none. Tags that do not fit into 512
-	// bytes are left out.
+	// their dots. Flag --metric-tags, default none. The first tag that does not
+	// fit into 512 bytes is left out, and so are those after it.
 	Tags []string
 
 	// TagFormat is how the server wants tags written: "datadog" (name:1|g|#k:v),

@@ -32,11 +32,11 @@ func Register(collect func(*Tick)) (unregister func()) {
 // does nothing, and so does use of a zero Tick.
 //
 // Names hold letters, digits, '_', '-' and '.'; other characters are made '_'. All
-// sources together may have 4,096 names, of at most 255 bytes; others are dropped,
-// with one log line. Names that are not set any more make room for new ones. A
-// negative value is sent as 0 and the value in the same datagram, because StatsD
-// takes a signed value for a change. A value of 2^62 and above stands for "no
-// limit" and is sent as 0.
+// sources together may have 4,096 names, of at most 255 bytes, and set 4,096 gauges
+// in a tick; others are dropped, with one log line. Names that are not set any more
+// make room for new ones. A negative value is sent as 0 and the value in the same
+// datagram, because StatsD takes a signed value for a change. A value of 2^62 and above
+// stands for "no limit" and is sent as 0.
 type Tick struct {
 	mu     sync.Mutex // a source may use it from goroutines of its own
 	guest  *guest     // the one that runs the source, nil while none does

@@ -58,8 +58,9 @@ func parseTags(text string) ([][2]string, error) {
 }
 
 // Tags returns the keys and values that a checked text stands for. What a
-// placeholder stands for keeps its dots. Those that do not fit into 512 bytes
-// any more are left out, whole: a value that is cut would be another one.
+// placeholder stands for keeps its dots. The first tag that does not fit into 512
+// bytes is left out whole, and so are those after it: a value that is cut would be
+// another one.
 func (p Process) Tags(text string) [][2]string {
 	tags, _ := parseTags(text)
 	size := 0
