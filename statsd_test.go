@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand"
 	"reflect"
+	"sort"
 	"strings"
 	"testing"
 
@@ -181,11 +182,16 @@ func TestGaugeWireFormat(t *testing.T) {
 func TestLinesAreTheClients(t *testing.T) {
 	random := rand.New(rand.NewSource(1))
 	pick := func(from ...string) string { return from[random.Intn(len(from))] }
+	var formats []string
+	for format := range tagFormats {
+		formats = append(formats, format)
+	}
+	sort.Strings(formats)
 	for i := 0; i < 2000; i++ {
 		set := settings{packetSize: 1432, wire: wire{
 			prefix:    pick("", "go", "go.web1.example.com", "0", "a-b_c.0"),
 			tags:      pick("", "env:prod", "zero:0,service:api,host:{host}", "a:0.0,b:{exe}"),
-			tagFormat: pick("datadog", "influx", "graphite"),
+			tagFormat: pick(formats...),
 		}}
 		k := newSink(set, testProcess)
 		var tags []statsd.Tag
@@ -230,16 +236,32 @@ func TestPackerKeepsItsMemory(t *testing.T) {
 }
 
 func TestTagsWireFormat(t *testing.T) {
-	for format, want := range map[string]string{
+	lines := map[string]string{
 		"datadog":  "p.x:1|g|#env:prod,host:web1.example.com\np.y:0|g|#env:prod,host:web1.example.com\np.y:-2|g|#env:prod,host:web1.example.com\n",
 		"influx":   "p.x,env=prod,host=web1.example.com:1|g\np.y,env=prod,host=web1.example.com:0|g\np.y,env=prod,host=web1.example.com:-2|g\n",
 		"graphite": "p.x;env=prod;host=web1.example.com:1|g\np.y;env=prod;host=web1.example.com:0|g\np.y;env=prod;host=web1.example.com:-2|g\n",
-	} {
+	}
+	for format := range tagFormats {
+		want := lines[format]
 		k := newSink(settings{wire: wire{prefix: "p", tags: "env:prod,host:{host}", tagFormat: format}, packetSize: 1432}, testProcess)
 		k.gauge("x", 1)
 		k.gauge("y", -2)
 		if got := string(k.buf); got != want {
 			t.Errorf("%s:\ngot  %q\nwant %q", format, got, want)
+		}
+	}
+}
+
+// Where a way to write tags is chosen, all of them are named.
+func TestEveryTagFormatIsNamedWhereItIsChosen(t *testing.T) {
+	usage := newFlagSet(newOptions(env())).Lookup("metric-tag-format").Usage
+	refusal := checkTagFormat("none of them").Error()
+	for format := range tagFormats {
+		if !strings.Contains(usage, format) {
+			t.Errorf("-help does not name %s: %s", format, usage)
+		}
+		if !strings.Contains(refusal, format) {
+			t.Errorf("the error does not name %s: %s", format, refusal)
 		}
 	}
 }

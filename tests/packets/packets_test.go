@@ -93,6 +93,25 @@ var formats = []struct{ name, ofName, ofLine string }{
 	{"graphite", ";env=prod;service=api", ""},
 }
 
+// The error of a format that there is not names all that there are.
+func TestEveryTagFormatIsTried(t *testing.T) {
+	err := runtimemetrics.Start(runtimemetrics.Config{StatsD: "127.0.0.1:1", TagFormat: "none of them"})
+	if err == nil {
+		runtimemetrics.Stop()
+		t.Fatal("it was taken")
+	}
+	_, named, _ := strings.Cut(err.Error(), "; use ")
+	all := strings.FieldsFunc(strings.ReplaceAll(named, " or ", ", "), func(r rune) bool { return r == ',' || r == ' ' })
+	for _, name := range all {
+		if !slices.ContainsFunc(formats, func(f struct{ name, ofName, ofLine string }) bool { return f.name == name }) {
+			t.Errorf("%s is not among the formats that are tried here (%v)", name, err)
+		}
+	}
+	if len(all) != len(formats)-1 {
+		t.Errorf("%d formats are tried, %d named: %v", len(formats)-1, len(all), err)
+	}
+}
+
 // unit returns the lines that must arrive together: those of one gauge.
 func unit(g gauge, format int) string {
 	line := func(value int64) string {
