@@ -191,11 +191,12 @@ func TestNoHeapAllocationsAfterTheFirstTick(t *testing.T) {
 	if sanitized {
 		t.Skip("the address sanitizer allocates for itself")
 	}
+	most := int64(0)
 	if runtime.GOARCH == "loong64" {
-		t.Skip("syscall.Fstat allocates there: it has to make a path for statx")
+		most = 1000 // syscall.Fstat makes a path for statx there
 	}
-	if got := start(t, cgroup{}, "").do(t, "mallocs"); got["mallocs"] != 0 {
-		t.Errorf("%d allocations in 1000 ticks", got["mallocs"])
+	if got := start(t, cgroup{}, "").do(t, "mallocs"); got["mallocs"] > most {
+		t.Errorf("%d allocations in 1000 ticks, not %d at most", got["mallocs"], most)
 	}
 }
 
