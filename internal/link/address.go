@@ -1,6 +1,7 @@
 package link
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -56,25 +57,31 @@ func CheckAddress(text string) error {
 // ParseAddress reads an address in one of the Forms. IPv6 with a port needs
 // brackets, since ::1:8125 is an address without a port.
 func ParseAddress(text string) (Address, error) {
-	wrong := func(what string) (Address, error) {
-		example := "use host:port such as localhost:8125 or [::1]:8125"
-		if unixSockets {
-			example += ", or unix:///path/of/socket"
-		}
-		return Address{}, fmt.Errorf("%s; %s", what, example)
+	a, wrong := parse(text)
+	if wrong == "" {
+		return a, nil
 	}
+	example := "use host:port such as localhost:8125 or [::1]:8125"
+	if unixSockets {
+		example += ", or unix:///path/of/socket"
+	}
+	return Address{}, errors.New(wrong + "; " + example)
+}
+
+// parse reads an address, or says what is wrong with it.
+func parse(text string) (a Address, wrong string) {
 	scheme, rest, ok := strings.Cut(text, "://")
 	switch {
 	case !ok:
 		rest = text
 	case scheme == "unix" || scheme == "unixgram":
-		return parsePath(rest, wrong)
+		return parsePath(rest)
 	case scheme == "tcp" || scheme == "unixstream" || scheme == "unixpacket":
-		return wrong(scheme + " is a stream, and gauges are sent as datagrams")
+		return a, scheme + " is a stream, and gauges are sent as datagrams"
 	case scheme != "udp" && unixSockets:
-		return wrong(fmt.Sprintf("%q is neither udp nor unix", scheme))
+		return a, fmt.Sprintf("%q is neither udp nor unix", scheme)
 	case scheme != "udp":
-		return wrong(fmt.Sprintf("%q is not udp", scheme))
+		return a, fmt.Sprintf("%q is not udp", scheme)
 	}
 
 	host, port := rest, strconv.Itoa(defaultPort)
@@ -84,14 +91,14 @@ func ParseAddress(text string) (Address, error) {
 			bare = "::"
 		}
 		if _, err := netip.ParseAddr(bare); ok && err == nil {
-			return wrong(fmt.Sprintf("is an IPv6 address that ends in 8125: write [%s]:8125 for that port, or [%s] for that address", bare, rest))
+			return a, fmt.Sprintf("is an IPv6 address that ends in 8125: write [%s]:8125 for that port, or [%s] for that address", bare, rest)
 		}
 	} else if strings.HasPrefix(rest, "[") && strings.HasSuffix(rest, "]") {
 		host = rest[1 : len(rest)-1]
 	} else if strings.Contains(rest, ":") {
 		var err error
 		if host, port, err = net.SplitHostPort(rest); err != nil {
-			return wrong("is neither host:port nor [v6]:port")
+			return a, "is neither host:port nor [v6]:port"
 		}
 		if strings.HasPrefix(rest, ":") {
 			host = localhost // as package net has it, and so go-runtime-metrics
@@ -99,33 +106,33 @@ func ParseAddress(text string) (Address, error) {
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || n == 0 {
-		return wrong(fmt.Sprintf("port %q is not a number from 1 to 65535", port))
+		return a, fmt.Sprintf("port %q is not a number from 1 to 65535", port)
 	}
 	name := host
 	if ip, err := netip.ParseAddr(host); err == nil {
 		name = ip.Zone() // all else of an IP address has been checked
 	} else if host == "" {
-		return wrong("the host is missing")
+		return a, "the host is missing"
 	}
 	for _, c := range name {
 		if !names.SafeRune(c) {
-			return wrong(fmt.Sprintf("host %q must not hold %q", host, c))
+			return a, fmt.Sprintf("host %q must not hold %q", host, c)
 		}
 	}
 	if len(name) > maxHost {
-		return wrong(fmt.Sprintf("the host is longer than %d bytes", maxHost))
+		return a, fmt.Sprintf("the host is longer than %d bytes", maxHost)
 	}
-	return Address{network: "udp", host: host, port: uint16(n)}, nil
+	return Address{network: "udp", host: host, port: uint16(n)}, ""
 }
 
-func parsePath(path string, wrong func(string) (Address, error)) (Address, error) {
+func parsePath(path string) (a Address, wrong string) {
 	switch {
 	case !unixSockets:
-		return wrong("unix datagram sockets do not exist on " + runtime.GOOS)
+		return a, "unix datagram sockets do not exist on " + runtime.GOOS
 	case !strings.HasPrefix(path, "/") || strings.ContainsRune(path, 0):
-		return wrong("the path of a unix socket must be absolute")
+		return a, "the path of a unix socket must be absolute"
 	case len(path) > maxSocketPath:
-		return wrong(fmt.Sprintf("the path of a unix socket must not be longer than %d bytes", maxSocketPath))
+		return a, fmt.Sprintf("the path of a unix socket must not be longer than %d bytes", maxSocketPath)
 	}
-	return Address{network: "unixgram", host: path}, nil
+	return Address{network: "unixgram", host: path}, ""
 }

@@ -5,7 +5,6 @@
 package link
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -206,8 +205,8 @@ func isTimeout(err error) bool {
 	if err == nil {
 		return false // before what follows is allocated
 	}
-	var timeout interface{ Timeout() bool }
-	return errors.As(err, &timeout) && timeout.Timeout()
+	timeout, ok := err.(net.Error)
+	return ok && timeout.Timeout()
 }
 
 // drop closes the socket, if there is one.
