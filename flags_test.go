@@ -5,7 +5,6 @@ import (
 	"flag"
 	"io"
 	"reflect"
-	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +31,7 @@ var testProcess = names.Process{
 	Executable: func() (string, error) { return "/usr/local/bin/shop.v2", nil },
 	Pid:        func() int { return 42 },
 	Getenv:     func(string) string { return "" },
-	Build:      func() (*debug.BuildInfo, bool) { return nil, false },
+	Build:      func() (string, string) { return "", "" },
 }
 
 // address parses an address that is valid.

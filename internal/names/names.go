@@ -46,7 +46,10 @@ func isSafe(name string) bool {
 // Cut returns the first n bytes of name, without a dot at their end.
 func Cut(name string, n int) string {
 	if len(name) > n {
-		name = strings.TrimRight(name[:n], ".")
+		for n > 0 && name[n-1] == '.' {
+			n--
+		}
+		return name[:n]
 	}
 	return name
 }

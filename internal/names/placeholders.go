@@ -19,11 +19,31 @@ type Process struct {
 	Executable func() (string, error)
 	Pid        func() int
 	Getenv     func(name string) string
-	Build      func() (*debug.BuildInfo, bool)
+	Build      func() (version, revision string)
 }
 
 // This is the running process.
-var This = Process{os.Hostname, os.Executable, os.Getpid, os.Getenv, debug.ReadBuildInfo}
+var This = Process{os.Hostname, os.Executable, os.Getpid, os.Getenv, readBuild}
+
+func readBuild() (version, revision string) {
+	info, _ := debug.ReadBuildInfo()
+	return ofBuild(info)
+}
+
+// ofBuild returns the version of the main module and its revision, as far as they
+// are known. That they are all a Process has of the build keeps the methods of
+// debug.BuildInfo out of the binary.
+func ofBuild(info *debug.BuildInfo) (version, revision string) {
+	if info == nil {
+		return "", ""
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			revision = s.Value
+		}
+	}
+	return info.Main.Version, revision
+}
 
 // revisionLength is how much of a revision is kept, as in a pseudo-version of
 // package cmd/go.
@@ -36,24 +56,18 @@ func (p Process) lookup(key string) (value string) {
 		value, _ = p.Hostname()
 	case "exe":
 		value, _ = p.Executable()
-		value = value[strings.LastIndexAny(value, `/\`)+1:]
-		if n := len(value) - len(".exe"); n > 0 && strings.EqualFold(value[n:], ".exe") {
+		value = value[max(strings.LastIndexByte(value, '/'), strings.LastIndexByte(value, '\\'))+1:]
+		if n := len(value) - len(".exe"); n > 0 && strings.ToLower(value[n:]) == ".exe" {
 			value = value[:n]
 		}
 	case "pid":
 		value = strconv.Itoa(p.Pid())
 	case "version":
-		if info, ok := p.Build(); ok {
-			value = strings.Trim(info.Main.Version, "()") // of (devel)
-		}
+		value, _ = p.Build()
+		value = strings.TrimSuffix(strings.TrimPrefix(value, "("), ")") // of (devel)
 	case "revision":
-		if info, ok := p.Build(); ok {
-			for _, s := range info.Settings {
-				if s.Key == "vcs.revision" {
-					value = s.Value[:min(revisionLength, len(s.Value))]
-				}
-			}
-		}
+		_, value = p.Build()
+		value = value[:min(revisionLength, len(value))]
 	case "go":
 		value, _, _ = strings.Cut(runtime.Version(), " ") // what follows are experiments
 	default:
@@ -93,18 +107,12 @@ func expand(text string, value func(key string) string) (string, error) {
 		}
 		key, after, closed := strings.Cut(rest, "}")
 		if !closed || !known(key) {
-			return "", fmt.Errorf("%q is not a placeholder; there are %s", "{"+key+strings.Repeat("}", btoi(closed)), Placeholders)
+			wrong := text[len(before) : len(text)-len(after)]
+			return "", fmt.Errorf("%q is not a placeholder; there are %s", wrong, Placeholders)
 		}
 		b.WriteString(value(key))
 		text = after
 	}
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // literal returns text without its placeholders, each made "_" so that what is

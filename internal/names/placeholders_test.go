@@ -21,14 +21,14 @@ func process(env map[string]string) Process {
 	}
 }
 
-// build returns the build information of a program of that version.
-func build(version, revision string) func() (*debug.BuildInfo, bool) {
+// build returns what a program of that version finds in its build information.
+func build(version, revision string) func() (string, string) {
 	info := &debug.BuildInfo{Settings: []debug.BuildSetting{{Key: "vcs", Value: "git"}}}
 	info.Main.Version = version
 	if revision != "" {
 		info.Settings = append(info.Settings, debug.BuildSetting{Key: "vcs.revision", Value: revision})
 	}
-	return func() (*debug.BuildInfo, bool) { return info, true }
+	return func() (string, string) { return ofBuild(info) }
 }
 
 // value returns what a text stands for as the value of a tag.
@@ -117,7 +117,7 @@ func TestWhatEachPlaceholderStandsFor(t *testing.T) {
 	}
 }
 
-func noBuild() (*debug.BuildInfo, bool) { return nil, false }
+func noBuild() (string, string) { return ofBuild(nil) }
 
 func TestWhatAPlaceholderStandsForIsNotLookedAtAgain(t *testing.T) {
 	p := process(map[string]string{"A": "{env:B}", "B": "{pid}", "OPEN": "{", "CLOSE": "pid}"})

@@ -1,7 +1,6 @@
 package names
 
 import (
-	"runtime/debug"
 	"strings"
 	"testing"
 )
@@ -74,14 +73,12 @@ func TestWhateverTheHostIsCalledTheDefaultPrefixIsSafe(t *testing.T) {
 
 // anywhere is a process in whatever surroundings.
 func anywhere(host, exe, env, version, revision string) Process {
-	info := &debug.BuildInfo{Settings: []debug.BuildSetting{{Key: "vcs.revision", Value: revision}}}
-	info.Main.Version = version
 	return Process{
 		Hostname:   func() (string, error) { return host, nil },
 		Executable: func() (string, error) { return exe, nil },
 		Pid:        func() int { return len(exe) },
 		Getenv:     func(string) string { return env },
-		Build:      func() (*debug.BuildInfo, bool) { return info, true },
+		Build:      func() (string, string) { return version, revision },
 	}
 }
 
