@@ -208,9 +208,9 @@ func (c *Collector) Collect() {
 		c.snapshot.cgoCalls = uint64(runtime.NumCgoCall())
 	}
 	c.read()
-	for i := range catalogue {
+	for i, value := range c.snapshot.values() {
 		if g := &catalogue[i]; c.enabled(g.group) {
-			c.gaugeFunc(g.Name, sane(g.value(&c.snapshot)))
+			c.gaugeFunc(g.Name, sane(value))
 		}
 	}
 	for i := range c.further {

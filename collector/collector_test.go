@@ -87,6 +87,28 @@ func TestCollectOutputsWhatTheRuntimeSays(t *testing.T) {
 	}
 }
 
+func TestEachGaugeIsWhatItsSourceNames(t *testing.T) {
+	s := &snapshot{goroutines: 1, cgoCalls: 2}
+	want := map[string]uint64{"runtime.NumGoroutine": 1, "runtime.NumCgoCall": 2}
+	mem := reflect.ValueOf(&s.mem.MemStats).Elem()
+	for i := 0; i < mem.NumField(); i++ {
+		field, value := mem.Field(i), uint64(100+i) // another one for each
+		want["MemStats."+mem.Type().Field(i).Name] = value
+		switch field.Kind() {
+		case reflect.Uint64, reflect.Uint32:
+			field.SetUint(value)
+		}
+	}
+	for i := range s.mem.PauseNs {
+		s.mem.PauseNs[i] = want["MemStats.PauseNs"]
+	}
+	for i, got := range s.values() {
+		if g := catalogue[i]; got != want[g.Source] {
+			t.Errorf("%s is %d, want %d of %s", g.Name, got, want[g.Source], g.Source)
+		}
+	}
+}
+
 func TestRunTicksAtOnceAndZeroesEverythingWhenDone(t *testing.T) {
 	for _, pause := range []time.Duration{time.Hour, 0, -time.Second} {
 		var r recorder
