@@ -25,13 +25,13 @@ const (
 // over its channels. A flag that is set later ends it and begins the next one.
 type session struct {
 	pub  *publisher
-	cfg  Config
+	cfg  *Config
 	stop chan struct{} // closed when the goroutine shall return
 	wake chan struct{} // holds a token when a flag has been set
 	done chan struct{} // closed when the goroutine has returned
 	over bool          // it looks at wake no more; guarded by pub.mu
 
-	set       settings
+	set       *settings // nil while it awaits the flags
 	link      *link.Link
 	out       *sink // the library's own gauges of this tick
 	collector *collector.Collector
@@ -61,7 +61,7 @@ type books struct {
 	epoch  int             // the last one
 }
 
-func (p *publisher) newSession(cfg Config) *session {
+func (p *publisher) newSession(cfg *Config) *session {
 	return &session{
 		pub: p, cfg: cfg,
 		stop: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}),
@@ -86,13 +86,12 @@ func (s *session) main(before *session, auto bool, set *settings) {
 		return // what there is to say is said by the next one, with its own Logf
 	}
 	if set == nil {
-		resolved, err := s.cfg.resolve(s.pub.opts, s.pub.process)
-		if err != nil {
+		var err error
+		if set, err = s.cfg.resolve(s.pub.opts, s.pub.process); err != nil {
 			return // the Config was checked by Start, flags when they were set
 		}
-		set = &resolved
 	}
-	s.set = *set
+	s.set = set
 	s.sayNotes()
 	if begin && set.publish {
 		s.begin(before, auto)
@@ -349,7 +348,7 @@ func (s *session) report(what string) {
 // ended. It leaves its levels to the next one, unless that sends others.
 func (s *session) changed() bool {
 	next, err := s.cfg.resolve(s.pub.opts, s.pub.process)
-	if err != nil || next == s.set {
+	if err != nil || *next == *s.set {
 		return false
 	}
 	if next.wire != s.set.wire {
@@ -399,9 +398,9 @@ func (s *session) end() {
 
 // say logs a line.
 func (s *session) say(format string, args ...any) {
-	destination := s.set.log
-	if destination == "" {
-		destination = s.pub.opts.text(logFlag)
+	destination := s.pub.opts.text(logFlag)
+	if s.set != nil {
+		destination = s.set.log
 	}
 	s.pub.logs.print(logTo(s.cfg.Logf, destination), fmt.Sprintf(format, args...))
 }

@@ -242,7 +242,7 @@ func TestAFlagThatIsSetWhileASessionEndsIsNotForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService()
 		s.byItself = true
-		ending := s.newSession(Config{})
+		ending := s.newSession(&Config{})
 		close(ending.done)
 		s.session = ending
 		s.setFlag(t, statsdFlag, "10.0.0.1")
@@ -463,7 +463,7 @@ func TestTheHintSparesWhoTurnedPublishingOff(t *testing.T) {
 func TestNotesGoToTheLogfOfStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService("RUNTIMEMETRICS_PAUSE", "x")
-		s.begin(Config{}, true) // as init does
+		s.begin(&Config{}, true) // as init does
 		time.Sleep(5 * time.Millisecond)
 		s.start(t, Config{})
 		time.Sleep(time.Second)

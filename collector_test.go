@@ -180,7 +180,7 @@ func newTestSession(t testing.TB, cfg Config, sources ...func(*Tick)) *session {
 	for _, collect := range sources {
 		p.register(collect)
 	}
-	s := p.newSession(cfg)
+	s := p.newSession(&cfg)
 	s.set, _ = cfg.resolve(p.opts, p.process)
 	s.begin(nil, false)
 	t.Cleanup(s.end)

@@ -98,8 +98,8 @@ type wire struct {
 
 // resolve fills what the Config leaves open from o. The error says which field
 // is wrong and what would be right.
-func (c Config) resolve(o *options, process names.Process) (settings, error) {
-	var s settings
+func (c *Config) resolve(o *options, process names.Process) (*settings, error) {
+	s := new(settings)
 	var err error
 	pick := func(field, text string, i int) string {
 		if text == "" {
@@ -125,7 +125,7 @@ func (c Config) resolve(o *options, process names.Process) (settings, error) {
 	s.tags = pick("Tags", strings.Join(c.Tags, ","), tagsFlag)
 	s.tagFormat = pick("TagFormat", c.TagFormat, tagFormatFlag)
 	if err != nil {
-		return s, err
+		return nil, err
 	}
 
 	// All of these texts have passed their check.
@@ -144,7 +144,7 @@ func (c Config) resolve(o *options, process names.Process) (settings, error) {
 }
 
 // collect returns a collector that hands the gauges of s to gauge.
-func (s settings) collect(gauge collector.GaugeFunc) *collector.Collector {
+func (s *settings) collect(gauge collector.GaugeFunc) *collector.Collector {
 	c := collector.New(gauge)
 	c.EnableCPU, c.EnableMem, c.EnableGC, c.Exact = s.cpu, s.mem, s.gc, s.exact
 	c.Runtime, _ = collector.ParsePatterns(s.runtime)

@@ -52,7 +52,7 @@ func newFlagSet(o *options) *flag.FlagSet {
 }
 
 func TestDefaultsAreThoseOfGoRuntimeMetrics(t *testing.T) {
-	got, err := Config{}.resolve(newOptions(env()), testProcess)
+	got, err := (&Config{}).resolve(newOptions(env()), testProcess)
 	want := settings{
 		wire: wire{
 			addr:   address(t, "localhost:8125"),
@@ -61,7 +61,7 @@ func TestDefaultsAreThoseOfGoRuntimeMetrics(t *testing.T) {
 		},
 		pause: 10 * time.Second, publish: true, packetSize: 1432, log: "std",
 	}
-	if err != nil || got != want {
+	if err != nil || *got != want {
 		t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
 	}
 }
@@ -72,12 +72,12 @@ func TestConfigWinsOverFlagOverEnvironment(t *testing.T) {
 	if err := fs.Parse([]string{"--statsd=flag.example:1", "-pause", "500ms", "--gc=false", "--metric-exact"}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Config{StatsD: "config.example:2", DisableCPU: true}.resolve(o, testProcess)
+	got, err := (&Config{StatsD: "config.example:2", DisableCPU: true}).resolve(o, testProcess)
 	want := settings{
 		wire:  wire{addr: address(t, "config.example:2"), prefix: "env", tagFormat: "datadog"},
 		pause: 500 * time.Millisecond, publish: true, exact: true, packetSize: 1432, log: "std",
 	}
-	if err != nil || got != want {
+	if err != nil || *got != want {
 		t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
 	}
 	if !o.list[statsdFlag].fromEnv {
@@ -148,12 +148,12 @@ func TestBadInputSaysWhatWouldBeRight(t *testing.T) {
 	}
 	for _, tt := range tests {
 		o := newOptions(env())
-		before, _ := Config{}.resolve(o, testProcess)
+		before, _ := (&Config{}).resolve(o, testProcess)
 		err := newFlagSet(o).Parse([]string{"-" + tt.flag + "=" + tt.value})
 		if err == nil || !strings.Contains(err.Error(), "invalid") || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("-%s=%q: error %v, want one with %q", tt.flag, tt.value, err, tt.want)
 		}
-		if after, _ := (Config{}).resolve(o, testProcess); after != before {
+		if after, _ := (&Config{}).resolve(o, testProcess); *after != *before {
 			t.Errorf("-%s=%q changed the settings, though it is refused", tt.flag, tt.value)
 		}
 		if tt.value == "" {
@@ -176,7 +176,7 @@ func TestBadInputSaysWhatWouldBeRight(t *testing.T) {
 		case "gc":
 			before.gc = false
 		}
-		if after, _ := (Config{}).resolve(o, testProcess); after != before {
+		if after, _ := (&Config{}).resolve(o, testProcess); *after != *before {
 			t.Errorf("%s=%q: a switch should be off, anything else at its default", name, tt.value)
 		}
 	}
@@ -217,13 +217,13 @@ func TestGoodInputIsTaken(t *testing.T) {
 		{"metric-exact", "true", func(s *settings) { s.exact = true }},
 	}
 	for _, tt := range tests {
-		want, _ := Config{}.resolve(newOptions(env()), testProcess)
-		tt.want(&want)
+		want, _ := (&Config{}).resolve(newOptions(env()), testProcess)
+		tt.want(want)
 		o := newOptions(env())
 		if err := newFlagSet(o).Parse([]string{"-" + tt.flag + "=" + tt.value}); err != nil {
 			t.Errorf("-%s=%q: %v", tt.flag, tt.value, err)
 		}
-		if got, _ := (Config{}).resolve(o, testProcess); got != want {
+		if got, _ := (&Config{}).resolve(o, testProcess); *got != *want {
 			t.Errorf("-%s=%q:\ngot  %+v\nwant %+v", tt.flag, tt.value, got, want)
 		}
 	}
@@ -248,7 +248,7 @@ func TestStartRefusesABadConfig(t *testing.T) {
 
 func TestWhiteSpaceAroundAVariableIsNotMeant(t *testing.T) {
 	o := newOptions(env("RUNTIMEMETRICS_PAUSE", " 20\n", "RUNTIMEMETRICS_STATSD", "\tstats ", "RUNTIMEMETRICS_CPU", " "))
-	got, _ := Config{}.resolve(o, testProcess)
+	got, _ := (&Config{}).resolve(o, testProcess)
 	if got.pause != 20*time.Second || got.addr != address(t, "stats") || !got.cpu || !o.list[statsdFlag].fromEnv || o.takeNotes() != nil {
 		t.Errorf("settings %+v", got)
 	}
@@ -262,7 +262,7 @@ func TestAFlagThatTheProgramHasDefinedIsLeftToIt(t *testing.T) {
 	if err := fs.Parse([]string{"-statsd=x y", "-pause=1"}); err != nil || *theirs != "x y" {
 		t.Errorf("the program's flag has value %q, error %v", *theirs, err)
 	}
-	got, _ := Config{}.resolve(o, testProcess)
+	got, _ := (&Config{}).resolve(o, testProcess)
 	if got.addr != address(t, "env.example") || got.pause != time.Second {
 		t.Errorf("settings are %+v, want the environment's server and the flag's pause", got)
 	}

@@ -112,7 +112,7 @@ func (g *guest) call(s *source) {
 	returned := false
 	defer func() {
 		v := recover()
-		s.tick.close()
+		s.tick.lend(nil)
 		if g.retired.Load() { // what the others have added is out of date
 			g.out.start, g.levels = first, g.levels[:0]
 		}
@@ -128,7 +128,7 @@ func (g *guest) call(s *source) {
 		}
 	}()
 	s.calls++
-	s.tick.open(g)
+	s.tick.lend(g)
 	s.collect(&s.tick)
 	returned = true
 }

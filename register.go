@@ -82,16 +82,11 @@ func (t *Tick) CumulativeFloat(name string, value float64) {
 	}
 }
 
-func (t *Tick) open(g *guest) {
+// lend gives the tick to the guest that runs the source, and with nil to none.
+func (t *Tick) lend(g *guest) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.guest = g
-}
-
-func (t *Tick) close() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.guest = nil
 }
 
 // name returns name as it is sent, if it is to be sent at all.
@@ -149,9 +144,13 @@ func (p *publisher) unregister(s *source) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.gone.Store(true)
-	if i := slices.Index(p.sources, s); i >= 0 {
-		p.sources = slices.Delete(slices.Clone(p.sources), i, i+1)
+	var others []*source
+	for _, other := range p.sources {
+		if other != s {
+			others = append(others, other)
+		}
 	}
+	p.sources = others
 }
 
 // registered returns the sources, which the caller must not change.

@@ -165,7 +165,7 @@ func init() {
 	// A package's tests must not publish because the package, or one that it
 	// imports, is meant for a service that does.
 	if !testing.Testing() && (!mode.EnvOnly || std.opts.list[statsdFlag].inEnv) {
-		std.begin(Config{}, true)
+		std.begin(&Config{}, true)
 	}
 }
 
@@ -222,7 +222,7 @@ func newPublisher(lookupEnv func(string) (string, bool)) *publisher {
 func (p *publisher) now() time.Duration { return time.Since(p.began) }
 
 // begin starts the automatic session, which waits for the flags.
-func (p *publisher) begin(cfg Config, byItself bool) {
+func (p *publisher) begin(cfg *Config, byItself bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.byItself = byItself
@@ -230,7 +230,7 @@ func (p *publisher) begin(cfg Config, byItself bool) {
 }
 
 // spawn starts a session after the last one. The caller holds mu.
-func (p *publisher) spawn(cfg Config, auto bool, set *settings) {
+func (p *publisher) spawn(cfg *Config, auto bool, set *settings) {
 	before := p.session
 	p.session = p.newSession(cfg)
 	go p.session.main(before, auto, set)
@@ -249,7 +249,7 @@ func (p *publisher) start(cfg Config) error {
 	p.halt()
 	p.given = &cfg
 	if set.publish {
-		p.spawn(cfg, false, nil)
+		p.spawn(&cfg, false, nil)
 	}
 	return nil
 }
@@ -301,14 +301,14 @@ func wakeUp(s *session) {
 
 // succeed starts the session that follows upon s with other settings, unless s
 // was told to end meanwhile.
-func (p *publisher) succeed(s *session, set settings) bool {
+func (p *publisher) succeed(s *session, set *settings) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.session != s || closed(s.stop) {
 		return false
 	}
 	s.over = true
-	p.spawn(s.cfg, false, &set)
+	p.spawn(s.cfg, false, set)
 	if len(s.wake) > 0 {
 		wakeUp(p.session)
 	}
@@ -333,9 +333,9 @@ func (p *publisher) ended(s *session) {
 // published. The caller holds mu.
 func (p *publisher) startAgain() {
 	if p.given != nil {
-		p.spawn(*p.given, false, nil)
+		p.spawn(p.given, false, nil)
 	} else if p.byItself {
-		p.spawn(Config{}, true, nil)
+		p.spawn(&Config{}, true, nil)
 	}
 }
 
@@ -354,7 +354,7 @@ func (p *publisher) log(line string) {
 func (p *publisher) newTick(lookupEnv func(string) (string, bool)) (tick, end func()) {
 	own := newPublisher(lookupEnv)
 	own.sources, own.logs = p.registered(), p.logs
-	s := own.newSession(Config{})
+	s := own.newSession(&Config{})
 	s.set, _ = s.cfg.resolve(own.opts, own.process)
 	s.begin(nil, false)
 	tick = func() {

@@ -82,7 +82,7 @@ type sink struct {
 	layout layout
 }
 
-func newSink(s settings, process names.Process) *sink {
+func newSink(s *settings, process names.Process) *sink {
 	var tags []statsd.Tag
 	for _, tag := range process.Tags(s.tags) {
 		tags = append(tags, tag)

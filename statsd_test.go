@@ -133,7 +133,7 @@ func FuzzPack(f *testing.F) {
 
 // TestGaugeWireFormat holds the bytes that leave the process.
 func TestGaugeWireFormat(t *testing.T) {
-	k := newSink(settings{wire: wire{prefix: "go.web1"}, packetSize: 1432}, testProcess)
+	k := newSink(&settings{wire: wire{prefix: "go.web1"}, packetSize: 1432}, testProcess)
 	k.gauge("mem.alloc", 310528)
 	k.gauge("queue.depth", 0)
 	k.gauge("balance", -5)
@@ -170,7 +170,7 @@ func TestGaugeWireFormat(t *testing.T) {
 		t.Errorf("%d units, want 14: a negative value and its zero are one", len(k.ends))
 	}
 
-	bare := newSink(settings{packetSize: 1432}, testProcess)
+	bare := newSink(&settings{packetSize: 1432}, testProcess)
 	bare.gauge("cpu.goroutines", 7)
 	if got := string(bare.buf); got != "cpu.goroutines:7|g\n" {
 		t.Errorf("without a prefix: %q", got)
@@ -188,7 +188,7 @@ func TestLinesAreTheClients(t *testing.T) {
 	}
 	sort.Strings(formats)
 	for i := 0; i < 2000; i++ {
-		set := settings{packetSize: 1432, wire: wire{
+		set := &settings{packetSize: 1432, wire: wire{
 			prefix:    pick("", "go", "go.web1.example.com", "0", "a-b_c.0"),
 			tags:      pick("", "env:prod", "zero:0,service:api,host:{host}", "a:0.0,b:{exe}"),
 			tagFormat: pick(formats...),
@@ -243,7 +243,7 @@ func TestTagsWireFormat(t *testing.T) {
 	}
 	for format := range tagFormats {
 		want := lines[format]
-		k := newSink(settings{wire: wire{prefix: "p", tags: "env:prod,host:{host}", tagFormat: format}, packetSize: 1432}, testProcess)
+		k := newSink(&settings{wire: wire{prefix: "p", tags: "env:prod,host:{host}", tagFormat: format}, packetSize: 1432}, testProcess)
 		k.gauge("x", 1)
 		k.gauge("y", -2)
 		if got := string(k.buf); got != want {
