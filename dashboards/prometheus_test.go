@@ -552,7 +552,7 @@ scrape_configs:
 		cmd := exec.Command(program, "--config.file="+config,
 			"--storage.tsdb.path="+filepath.Join(dir, strconv.Itoa(try)), "--web.listen-address="+addr)
 		ended, output := start(t, cmd)
-		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 			response, err := http.Get("http://" + addr + "/-/ready")
 			if err == nil {
 				response.Body.Close()
@@ -645,7 +645,7 @@ func start(t *testing.T, cmd *exec.Cmd) (ended <-chan struct{}, output func() st
 		cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-done:
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			cmd.Process.Kill()
 			<-done
 		}
@@ -670,14 +670,14 @@ func freeAddr(t *testing.T) string {
 // eventually waits until nothing is left.
 func eventually(t *testing.T, left func() []string) {
 	t.Helper()
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		what := left()
 		if len(what) == 0 || t.Failed() {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("after a minute:\n%s", strings.Join(what, "\n"))
+			t.Fatalf("after two minutes:\n%s", strings.Join(what, "\n"))
 		}
 		time.Sleep(500 * time.Millisecond)
 	}

@@ -330,20 +330,20 @@ func runAlone(t *testing.T, binary string, exit int) {
 		}
 	})
 
-	read := func(within time.Duration) string {
+	read := func() string {
 		t.Helper()
 		packet := make([]byte, 65536)
-		statsd.SetReadDeadline(time.Now().Add(within))
+		statsd.SetReadDeadline(time.Now().Add(patience))
 		n, _, err := statsd.ReadFrom(packet)
 		if err != nil {
 			t.Fatalf("no gauges: %v", err)
 		}
 		return string(packet[:n])
 	}
-	if first := read(10 * time.Second); !strings.HasPrefix(first, "go.container.cpu.goroutines:") {
+	if first := read(); !strings.HasPrefix(first, "go.container.cpu.goroutines:") {
 		t.Errorf("the first datagram is %.100q", first)
 	}
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		response, err := http.Get("http://" + addr + "/page.txt")
 		if err == nil {
@@ -372,14 +372,14 @@ func runAlone(t *testing.T, binary string, exit int) {
 		if got := cmd.ProcessState.ExitCode(); got != exit {
 			t.Errorf("SIGTERM ends it with %v, want exit status %d", cmd.ProcessState, exit)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("SIGTERM does not end it")
 	}
 	if exit != 0 {
 		return
 	}
 	for { // its last word
-		if packet := read(5 * time.Second); strings.Contains("\n"+packet, "\ngo.container.cpu.goroutines:0|g") {
+		if packet := read(); strings.Contains("\n"+packet, "\ngo.container.cpu.goroutines:0|g") {
 			return
 		}
 	}

@@ -333,7 +333,7 @@ func removeCgroup(t *testing.T, path string) {
 	})
 	slices.Reverse(all)
 	for _, path := range all {
-		deadline := time.Now().Add(10 * time.Second)
+		deadline := time.Now().Add(patience)
 		for {
 			err := os.Remove(path)
 			if err == nil || errors.Is(err, fs.ErrNotExist) {

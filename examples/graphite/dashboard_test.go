@@ -59,7 +59,7 @@ func TestDashboards(t *testing.T) {
 	}
 	slices.Sort(pending)
 	pending = slices.Compact(pending) // many are the same in both
-	s.eventually(t, "every target has points", 60*time.Second, func() error {
+	s.eventually(t, "every target has points", func() error {
 		var left []string
 		for _, target := range pending {
 			prefix := serviceFor(target)

@@ -33,13 +33,13 @@ start_graphite_web() {
 	# A graph of several targets is a long address.
 	start graphite-web /usr/bin/gunicorn --bind "127.0.0.1:$GRAPHITE_PORT" --limit-request-line 8190 \
 		--worker-class gthread --threads 8 --graceful-timeout 2 graphite.wsgi:application
-	wait_for graphite-web 30 answers "$GRAPHITE_PORT" /version
+	wait_for graphite-web answers "$GRAPHITE_PORT" /version
 }
 
 # start_statsd starts StatsD or its proxy.
 start_statsd() { # part script configuration management-port
 	start "$1" node --require "$work/conf/util-log.js" "$statsd/$2" "$work/conf/$3"
-	wait_for "$1" 30 healthy "$4"
+	wait_for "$1" healthy "$4"
 }
 
 # healthy asks as StatsD's proxy does.

@@ -139,9 +139,11 @@ fail() { # part words...
 	exit 1
 }
 
-wait_for() { # part seconds command...
-	local part=$1 deadline=$((SECONDS + $2))
-	shift 2
+# wait_for gives up early on a part that has ended, and late on one that is only
+# slow: the machine may be busy.
+wait_for() { # part command...
+	local part=$1 deadline=$((SECONDS + 120))
+	shift
 	until "$@" 2>/dev/null; do
 		alive "$part" || fail "$part" "$part ended at once"
 		((SECONDS < deadline)) || fail "$part" "$part is not ready after a long wait"

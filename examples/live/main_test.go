@@ -14,6 +14,10 @@ import (
 	"github.com/runtimemetrics/runtimemetrics"
 )
 
+// giveUp is how long a test waits for what must happen; it says nothing about
+// how long that takes.
+const giveUp = 2 * time.Minute
+
 // live is a running command.
 type live struct {
 	page   string // URL
@@ -50,7 +54,7 @@ func start(t *testing.T, cfg config) *live {
 				if err != nil {
 					t.Errorf("it ended with %v", err)
 				}
-			case <-time.After(10 * time.Second):
+			case <-time.After(giveUp):
 				t.Error("Ctrl-C has not ended it")
 			}
 		}
@@ -95,7 +99,7 @@ func (l *live) get(t *testing.T) (a struct {
 // eventually waits until ok, which is asked again and again.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(giveUp); !ok(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain: %s", what)
 		}
@@ -157,7 +161,7 @@ func TestATakenPortIsReplacedUnlessItWasAskedFor(t *testing.T) {
 	} {
 		cfg := taken
 		given(&cfg)
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), giveUp)
 		if err := run(ctx, cfg, io.Discard); err == nil {
 			t.Errorf("no error for %+v", cfg)
 		}

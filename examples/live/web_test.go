@@ -157,7 +157,7 @@ func TestAnIdleConnectionIsClosed(t *testing.T) {
 	}
 	defer conn.Close()
 	io.WriteString(conn, "GET /icon.svg HTTP/1.1\r\nHost: localhost\r\n\r\n")
-	conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(giveUp))
 	if _, err := io.Copy(io.Discard, conn); err != nil {
 		t.Errorf("it is still open: %v", err)
 	}

@@ -464,7 +464,7 @@ func poll(t *testing.T, within time.Duration, check func() error) {
 }
 
 func get(url string) (string, error) {
-	client := http.Client{Timeout: 10 * time.Second}
+	client := http.Client{Timeout: patience}
 	response, err := client.Get(url)
 	if err != nil {
 		return "", err

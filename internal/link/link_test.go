@@ -467,7 +467,7 @@ func listen(t testing.TB, addr string) *net.UDPConn {
 // receive returns the next datagram, or fails the test.
 func receive(t testing.TB, server net.PacketConn) string {
 	t.Helper()
-	server.SetReadDeadline(time.Now().Add(10 * time.Second))
+	server.SetReadDeadline(time.Now().Add(time.Minute))
 	buf := make([]byte, 1<<16)
 	n, _, err := server.ReadFrom(buf)
 	if err != nil {

@@ -248,7 +248,7 @@ func TestProcessNumbersAgreeWithTheKernel(t *testing.T) {
 	t.Run("CPU time", func(t *testing.T) {
 		// On a busy machine it takes longer to spend.
 		user, sys := spent(t)
-		for start := time.Now(); time.Since(start) < 10*time.Second; {
+		for start := time.Now(); time.Since(start) < time.Minute; {
 			if user2, sys2 := spent(t); user2-user+sys2-sys >= int64(60*time.Millisecond) {
 				break
 			}

@@ -20,7 +20,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(harness.Run(m)) }
 
 // web asks servers on loopback, whatever proxy the environment names.
-var web = &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
+var web = &http.Client{Transport: &http.Transport{}, Timeout: harness.Patience}
 
 // get reads a page of a server.
 func get(url string) ([]byte, error) {

@@ -103,7 +103,7 @@ func (c *cluster) signal(part string, sig syscall.Signal) error {
 	if err := syscall.Kill(number, sig); err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(20 * time.Second); startTime(pid) == started; {
+	for deadline := time.Now().Add(patience); startTime(pid) == started; {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("%s does not end", part)
 		}
@@ -129,12 +129,12 @@ func startTime(pid string) string {
 // inStatsD returns the gauges that a StatsD holds of those with a prefix, with
 // their values.
 func (c *cluster) inStatsD(name, prefix string) (map[string]string, error) {
-	conn, err := net.DialTimeout("tcp", "127.0.0.1:"+c.ports["STATSD_"+strings.ToUpper(name)+"_MGMT_PORT"], 5*time.Second)
+	conn, err := net.DialTimeout("tcp", "127.0.0.1:"+c.ports["STATSD_"+strings.ToUpper(name)+"_MGMT_PORT"], patience)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	conn.SetDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(conn, "gauges\n"); err != nil {
 		return nil, err
 	}
@@ -202,7 +202,7 @@ func (c *cluster) points(from, until time.Time) (series, error) {
 
 // render asks Graphite for points or for a picture.
 func (c *cluster) render(query url.Values) ([]byte, error) {
-	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Get("http://127.0.0.1:" + c.ports["GRAPHITE_PORT"] + "/render?" + query.Encode())
 	if err != nil {
 		return nil, err
@@ -238,15 +238,19 @@ func (c *cluster) fresh(seconds int) error {
 	return nil
 }
 
+// patience is how long to wait for what must happen; it says nothing about how long
+// that takes.
+const patience = 2 * time.Minute
+
 // eventually polls until what it waits for is so.
-func eventually(within time.Duration, check func() error) error {
-	for deadline := time.Now().Add(within); ; time.Sleep(250 * time.Millisecond) {
+func eventually(check func() error) error {
+	for deadline := time.Now().Add(patience); ; time.Sleep(250 * time.Millisecond) {
 		err := check()
 		if err == nil {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("not so within %v: %w", within, err)
+			return fmt.Errorf("not so within %v: %w", patience, err)
 		}
 	}
 }

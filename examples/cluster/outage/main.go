@@ -92,7 +92,7 @@ const before = 10
 
 // measure lets one fault happen and waits until nothing is missing any more.
 func (c *cluster) measure(f fault) (*loss, error) {
-	if err := eventually(time.Minute, func() error { return c.fresh(before + 2) }); err != nil {
+	if err := eventually(func() error { return c.fresh(before + 2) }); err != nil {
 		return nil, fmt.Errorf("it was not whole before: %w", err)
 	}
 	l := &loss{fault: f, killed: time.Now()}
@@ -104,7 +104,7 @@ func (c *cluster) measure(f fault) (*loss, error) {
 		return nil, err
 	}
 	l.back = time.Now()
-	if err := eventually(time.Minute, func() error { return c.fresh(1) }); err != nil {
+	if err := eventually(func() error { return c.fresh(1) }); err != nil {
 		return nil, err
 	}
 	l.whole = time.Now()

@@ -17,7 +17,7 @@ import (
 
 func TestCluster(t *testing.T) {
 	c := start(t)
-	if err := eventually(90*time.Second, func() error { return c.fresh(5) }); err != nil {
+	if err := eventually(func() error { return c.fresh(5) }); err != nil {
 		t.Fatalf("not all gauges of all processes arrive: %v", err)
 	}
 	t.Run("a line of a datagram goes to one StatsD, with its tags and its sign", func(t *testing.T) { throughProxy(t, c) })
@@ -38,7 +38,7 @@ func throughProxy(t *testing.T, c *cluster) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = eventually(20*time.Second, func() error {
+	err = eventually(func() error {
 		holder, busy, degrees := map[string]string{}, 0, ""
 		for _, name := range statsds {
 			held, err := c.inStatsD(name, "e2e.")
@@ -102,7 +102,7 @@ func killStatsD(t *testing.T, c *cluster) {
 		}
 	}
 	// The gauges are back where they were, and nobody else repeats them.
-	err := eventually(20*time.Second, func() error {
+	err := eventually(func() error {
 		for _, name := range statsds {
 			held, err := c.inStatsD(name, "fleet.")
 			if err != nil {

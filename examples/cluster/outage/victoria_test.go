@@ -78,7 +78,7 @@ func TestVictoriaMetrics(t *testing.T) {
 		{`count({__graphite__="stats.gauges.go.*.api.mem.gc.*"})`, "6"},
 		{`{__name__="stats.gauges.go.web-1.api.degrees"}`, "-5"},
 	} {
-		err := eventually(30*time.Second, func() error {
+		err := eventually(func() error {
 			got, err := instant(victoria, one.query)
 			if err == nil && got != one.want {
 				err = fmt.Errorf("got %q, want %q", got, one.want)
@@ -93,7 +93,7 @@ func TestVictoriaMetrics(t *testing.T) {
 
 // instant is the value of a query that has one result.
 func instant(victoria, query string) (string, error) {
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Get("http://" + victoria + "/api/v1/query?query=" + url.QueryEscape(query))
 	if err != nil {
 		return "", err

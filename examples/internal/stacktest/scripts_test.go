@@ -34,7 +34,7 @@ addresses() { echo "colour $colour"; }
 begin "$@"
 for part in "${todo[@]}"; do
 	start "$part" "$here/part"
-	wait_for "$part" 60 test -s "$work/log/$part.log"
+	wait_for "$part" test -s "$work/log/$part.log"
 	is_up "$part"
 done
 [[ -z ${LATE_FAILURE-} ]] || die "a failure at the end"

@@ -43,13 +43,23 @@ func Count(n int, defaults map[string]string) {
 	})
 	defer end()
 
-	// What one tick sends. On loopback it is all there when tick returns.
+	// What one tick sends. On loopback it is all there when tick returns, so that
+	// what is sent after it comes last.
+	last, err := net.Dial("udp", server.LocalAddr().String())
+	if err != nil {
+		log.Fatal(err)
+	}
 	buf := make([]byte, 1<<16)
 	drain := func() (datagrams, lines, size int) {
+		if _, err := last.Write(nil); err != nil {
+			log.Fatal(err)
+		}
 		for {
-			server.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 			n, err := server.Read(buf)
 			if err != nil {
+				log.Fatal(err)
+			}
+			if n == 0 {
 				return datagrams, lines, size
 			}
 			datagrams++
