@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/runtimemetrics/runtimemetrics/tests/interop/internal/harness"
 )
