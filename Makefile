@@ -7,7 +7,7 @@
 # make alert   Prometheus and Alertmanager, a service that leaks, and its alert
 # make idle    what is linked in, and what it does in an idle service
 # make fuzz    each fuzz target for FUZZTIME
-# make v2kernel  the tests on a kernel with cgroup v2 only, in qemu: two to four minutes
+# make v2kernel  the tests on a kernel with cgroup v2 only, in qemu: one to four minutes
 # make soak    SOAK long against servers and resolvers that fail at random
 # make ports   the library on every port that Go builds without cgo
 # make platforms  the library's tests under qemu, gVisor, musl, …, and with other Go
@@ -166,7 +166,7 @@ soak:
 # Their own targets, since they take what is large and run nothing but the tests.
 windows:
 	tests/platforms/run --install windows
-	tests/platforms/run windows
+	tests/platforms/run windows windows-newest
 
 wasm:
 	tests/platforms/run js wasip1
