@@ -93,7 +93,7 @@ func (o *option) env() string {
 
 // String returns the text. Package flag calls it on a zero option too.
 func (o *option) String() string {
-	if o == nil || o.owner == nil {
+	if o.owner == nil {
 		return ""
 	}
 	o.owner.mu.Lock()
@@ -115,16 +115,15 @@ func (o *option) Set(text string) error {
 
 // Get makes the option a flag.Getter, as all values of package flag are:
 // programs that list their flags rely on it.
-func (o *option) Get() any { return o.String() }
+func (o *option) Get() any {
+	if o.Bool {
+		return isTrue(o.String())
+	}
+	return o.String()
+}
 
-// boolOption is a boolean option as package flag wants it.
-type boolOption struct{ *option }
-
-// Get makes the option a flag.Getter.
-func (o boolOption) Get() any { return isTrue(o.String()) }
-
-// IsBoolFlag tells package flag that --name alone means true.
-func (o boolOption) IsBoolFlag() bool { return true }
+// IsBoolFlag tells package flag whether --name alone means true.
+func (o *option) IsBoolFlag() bool { return o.Bool }
 
 // options are all settings.
 type options struct {
@@ -198,11 +197,7 @@ func (o *options) define(fs *flag.FlagSet, list ...*option) {
 			o.note("flag --%s is the program's own and left to it; %s configures this library instead", opt.Name, opt.env())
 			continue
 		}
-		var value flag.Value = opt
-		if opt.Bool {
-			value = boolOption{opt}
-		}
-		fs.Var(value, opt.Name, opt.Help+" (environment "+opt.env()+")")
+		fs.Var(opt, opt.Name, opt.Help+" (environment "+opt.env()+")")
 	}
 }
 

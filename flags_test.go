@@ -278,9 +278,6 @@ func TestFlagValuesBehaveAsPackageFlagExpects(t *testing.T) {
 	if s := new(option).String(); s != "" {
 		t.Errorf("the String of a zero option is %q", s)
 	}
-	if s := (boolOption{}).String(); s != "" {
-		t.Errorf("the String of a zero boolOption is %q", s)
-	}
 	fs := newFlagSet(newOptions(env("RUNTIMEMETRICS_PAUSE", "20")))
 	var usage bytes.Buffer
 	fs.SetOutput(&usage)
