@@ -75,12 +75,12 @@ func logTo(logf func(string, ...any), destination string) func(line string) {
 		return func(line string) { log.New(rawStderr{}, "", log.LstdFlags).Print("runtimemetrics: " + line) }
 	}
 	return func(line string) {
-		print := log.Print
-		if log.Writer() == io.Writer(stderr) {
+		l := log.Default()
+		if l.Writer() == io.Writer(stderr) {
 			// A write of package os to a pipe that nobody reads any more would end
 			// the program by SIGPIPE.
-			print = log.New(rawStderr{}, log.Prefix(), log.Flags()).Print
+			l = log.New(rawStderr{}, l.Prefix(), l.Flags())
 		}
-		print("runtimemetrics: " + line)
+		l.Print("runtimemetrics: " + line)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -112,7 +113,7 @@ func (l *Link) peers(addrs ...netip.Addr) (peers []string) {
 	for _, v6 := range []bool{false, true} {
 		for _, ip := range addrs {
 			if ip = ip.Unmap(); ip.Is6() == v6 {
-				peers = append(peers, netip.AddrPortFrom(ip, l.addr.port).String())
+				peers = append(peers, net.JoinHostPort(ip.String(), strconv.Itoa(int(l.addr.port))))
 			}
 		}
 	}
