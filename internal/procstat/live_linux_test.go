@@ -621,6 +621,39 @@ func TestMemoryHighShows(t *testing.T) {
 		t.Errorf("the parent's limit was exceeded %d times, the process's own %d times", before, inner.number(t, "memory.events.local", "high"))
 	}
 	outer.set(t, "max", "", "memory.high")
+
+	// It has waited for memory. The kernel adds up every two seconds.
+	if !exists(inner.dir + "/memory.pressure") {
+		t.Log("this kernel measures no pressure")
+		return
+	}
+	some, full := inner.stall(t)
+	for i := 0; i < 300 && some == 0; i++ {
+		time.Sleep(100 * time.Millisecond)
+		some, full = inner.stall(t)
+	}
+	if some == 0 {
+		t.Error("the kernel says that nothing has waited")
+	}
+	got = p.do(t, "read")
+	some2, full2 := inner.stall(t)
+	between(t, got, "cgroup.pressure.memory.some.ns", some, some2)
+	between(t, got, "cgroup.pressure.memory.full.ns", full, full2)
+}
+
+// stall is how long some thread, and how long all, have waited for memory.
+func (c cgroup) stall(t *testing.T) (some, full int64) {
+	t.Helper()
+	b, err := os.ReadFile(c.dir + "/memory.pressure")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var none float64
+	if _, err := fmt.Sscanf(string(b), "some avg10=%f avg60=%f avg300=%f total=%d\nfull avg10=%f avg60=%f avg300=%f total=%d\n",
+		&none, &none, &none, &some, &none, &none, &none, &full); err != nil {
+		t.Fatal(err)
+	}
+	return some * 1000, full * 1000
 }
 
 func TestThreadsOfACgroupAreCounted(t *testing.T) {
