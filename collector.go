@@ -297,7 +297,11 @@ func (s *session) flush(k *sink, spread time.Duration, stop <-chan struct{}) (er
 		wait = time.NewTimer(spreadBy)
 		defer wait.Stop()
 	}
-	for datagram := k.next(); datagram != nil; datagram = k.next() {
+	for {
+		datagram := k.next()
+		if datagram == nil {
+			return err
+		}
 		failed, fatal := s.link.Write(datagram, start)
 		if err == nil {
 			err = failed
@@ -318,7 +322,6 @@ func (s *session) flush(k *sink, spread time.Duration, stop <-chan struct{}) (er
 			}
 		}
 	}
-	return err
 }
 
 func (s *session) announce(gauges, sources int) {

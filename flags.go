@@ -97,8 +97,9 @@ func (o *option) String() string {
 		return ""
 	}
 	o.owner.mu.Lock()
-	defer o.owner.mu.Unlock()
-	return o.text
+	text := o.text
+	o.owner.mu.Unlock()
+	return text
 }
 
 // Set changes the option, unless text is not valid.
@@ -203,17 +204,18 @@ func (o *options) define(fs *flag.FlagSet, list ...*option) {
 
 // note adds a line to log.
 func (o *options) note(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.notes = append(o.notes, fmt.Sprintf(format, args...))
+	o.notes = append(o.notes, line)
+	o.mu.Unlock()
 }
 
 // takeNotes returns the lines to log, once.
 func (o *options) takeNotes() []string {
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	notes := o.notes
 	o.notes = nil
+	o.mu.Unlock()
 	return notes
 }
 

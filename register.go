@@ -85,8 +85,8 @@ func (t *Tick) CumulativeFloat(name string, value float64) {
 // lend gives the tick to the guest that runs the source, and with nil to none.
 func (t *Tick) lend(g *guest) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.guest = g
+	t.mu.Unlock()
 }
 
 // name returns name as it is sent, if it is to be sent at all.
@@ -156,6 +156,7 @@ func (p *publisher) unregister(s *source) {
 // registered returns the sources, which the caller must not change.
 func (p *publisher) registered() []*source {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.sources
+	sources := p.sources
+	p.mu.Unlock()
+	return sources
 }
