@@ -1,7 +1,6 @@
 package runtimemetrics
 
 import (
-	"io"
 	"log"
 	"os"
 	"sync"
@@ -10,7 +9,7 @@ import (
 // maxLines is how many lines wait at most while the one before them is written.
 const maxLines = 64
 
-// stderr is what package log writes to unless the program says otherwise.
+// stderr is standard error, whatever the program makes of os.Stderr later.
 var stderr = os.Stderr
 
 // logger writes lines one after the other, on a goroutine that exists while there
@@ -72,14 +71,12 @@ func logTo(logf func(string, ...any), destination string) func(line string) {
 	case destination == "off":
 		return func(string) {}
 	case destination == "stderr":
-		return func(line string) { log.New(rawStderr{}, "", log.LstdFlags).Print("runtimemetrics: " + line) }
+		return func(line string) { log.New(raw{stderr}, "", log.LstdFlags).Print("runtimemetrics: " + line) }
 	}
 	return func(line string) {
 		l := log.Default()
-		if l.Writer() == io.Writer(stderr) {
-			// A write of package os to a pipe that nobody reads any more would end
-			// the program by SIGPIPE.
-			l = log.New(rawStderr{}, l.Prefix(), l.Flags())
+		if f, ok := l.Writer().(*os.File); ok {
+			l = log.New(raw{f}, l.Prefix(), l.Flags())
 		}
 		l.Print("runtimemetrics: " + line)
 	}

@@ -2,18 +2,36 @@
 
 package runtimemetrics
 
-import "syscall"
+import (
+	"os"
+	"syscall"
+)
 
-// rawStderr writes to descriptor 2, and fails if nobody reads there any more.
-type rawStderr struct{}
+// raw is a file whose Write fails if nobody reads there any more. That of package
+// os ends the program by SIGPIPE then, if the file is standard output or error. It
+// fails as well if the program has closed the file: something else may have its
+// descriptor by now.
+type raw struct{ *os.File }
 
-func (rawStderr) Write(line []byte) (written int, err error) {
-	for written < len(line) {
-		n, err := syscall.Write(2, line[written:])
-		if err != nil && err != syscall.EINTR {
-			return written, err
-		}
-		written += max(0, n)
+func (f raw) Write(line []byte) (written int, err error) {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return 0, err
 	}
-	return written, nil
+	failed := conn.Write(func(fd uintptr) (done bool) {
+		for written < len(line) {
+			var n int
+			if n, err = syscall.Write(int(fd), line[written:]); err == syscall.EAGAIN {
+				return false // until there is room
+			} else if err != nil && err != syscall.EINTR {
+				break
+			}
+			written += max(0, n)
+		}
+		return true
+	})
+	if failed != nil {
+		err = failed
+	}
+	return written, err
 }
