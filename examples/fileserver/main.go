@@ -16,12 +16,7 @@ func main() {
 	names := flag.String("host", "", "`names` to answer to, separated by commas, besides any address, localhost and the machine's name")
 	flag.Parse()
 
-	server := &http.Server{Addr: *addr, Handler: files(".", *names)}
-	log.Fatal(server.ListenAndServe())
-}
-
-// files serves a directory, but not to every page that is open in a browser on
-// this network.
-func files(dir, names string) http.Handler {
-	return hostcheck.Handler(http.FileServer(http.Dir(dir)), names)
+	// Not to every page that is open in a browser on this network.
+	files := hostcheck.Handler(http.FileServer(http.Dir(".")), *names)
+	log.Fatal(http.ListenAndServe(*addr, files))
 }

@@ -22,7 +22,9 @@ func main() {
 	names := flag.String("host", "", "`names` to answer to, separated by commas, besides any address, localhost and the machine's name")
 	flag.Parse()
 
-	server := &http.Server{Addr: *addr, Handler: files(".", *names)}
+	// Not to every page that is open in a browser on this network.
+	files := hostcheck.Handler(http.FileServer(http.Dir(".")), *names)
+	server := &http.Server{Addr: *addr, Handler: files}
 	ended, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	drained := make(chan struct{})
@@ -40,10 +42,4 @@ func main() {
 	}
 	<-drained
 	runtimemetrics.Stop()
-}
-
-// files serves a directory, but not to every page that is open in a browser on
-// this network.
-func files(dir, names string) http.Handler {
-	return hostcheck.Handler(http.FileServer(http.Dir(dir)), names)
 }
