@@ -40,7 +40,7 @@ func TestAForeignNameGetsNoFile(t *testing.T) {
 			for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
 				if _, err := status(addr); err == nil {
 					break
-				} else if time.Since(began) > time.Minute {
+				} else if time.Since(began) > 2*time.Minute {
 					t.Fatal(err)
 				}
 			}

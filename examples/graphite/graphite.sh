@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # what that sets
 # What this stack and ../cluster need of StatsD and Graphite. To be read after
 # ../internal/stack.sh.
 

@@ -265,8 +265,7 @@ func (s *stack) killStatsD(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, _, _ := strings.Cut(string(recorded), " ")
-	pid, err := strconv.Atoi(first)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(recorded)))
 	if err != nil {
 		t.Fatal(err)
 	}

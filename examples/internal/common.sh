@@ -8,7 +8,9 @@ umask 022
 cache=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
 [[ -z $cache || $cache == /* ]] || cache=$PWD/$cache
 
-say() { printf '%s: %s\n' "${0##*/}" "$*"; }
+self=${0##*/}
+
+say() { printf '%s: %s\n' "$self" "$*"; }
 
 die() {
 	say "$@" >&2

@@ -80,50 +80,42 @@ func (c *cluster) scripts() string {
 	return ".."
 }
 
-// pid returns the process of a part that is up, and what tells it from others.
-func (c *cluster) pid(part string) (pid, started string, err error) {
-	recorded, err := os.ReadFile(filepath.Join(c.work, "run", part+".pid"))
-	fields := strings.Fields(string(recorded))
-	if err != nil || len(fields) != 3 || startTime(fields[0]) != fields[1] {
-		return "", "", fmt.Errorf("%s is not up: start it with examples/cluster/up", part)
+// running opens the file on which a part holds a lock for as long as it runs, and
+// which has its pid.
+func (c *cluster) running(part string) (*os.File, error) {
+	file, err := os.Open(filepath.Join(c.work, "run", part+".pid"))
+	if err == nil && !ended(file) {
+		return file, nil
 	}
-	return fields[0], fields[1], nil
+	file.Close()
+	return nil, fmt.Errorf("%s is not up: start it with examples/cluster/up", part)
+}
+
+func ended(part *os.File) bool {
+	return syscall.Flock(int(part.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil
 }
 
 // signal sends a signal to a part and waits until its process is gone.
 func (c *cluster) signal(part string, sig syscall.Signal) error {
-	pid, started, err := c.pid(part)
+	file, err := c.running(part)
 	if err != nil {
 		return err
 	}
-	number, err := strconv.Atoi(pid)
-	if err != nil {
+	defer file.Close()
+	var pid int
+	if _, err := fmt.Fscan(file, &pid); err != nil {
 		return err
 	}
-	if err := syscall.Kill(number, sig); err != nil {
+	if err := syscall.Kill(pid, sig); err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(patience); startTime(pid) == started; {
+	for deadline := time.Now().Add(patience); !ended(file); {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("%s does not end", part)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	return nil
-}
-
-// startTime tells a process from a later one with the same pid; it is empty if
-// there is none, or only what its parent has not waited for.
-func startTime(pid string) string {
-	stat, err := os.ReadFile("/proc/" + pid + "/stat")
-	if err != nil {
-		return ""
-	}
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-	if len(fields) < 20 || fields[0] == "Z" {
-		return ""
-	}
-	return fields[19]
 }
 
 // inStatsD returns the gauges that a StatsD holds of those with a prefix, with

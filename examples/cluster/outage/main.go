@@ -63,9 +63,11 @@ func main() {
 		log.Fatal(err)
 	}
 	for _, part := range []string{"graphite-web", "fleet"} {
-		if _, _, err := c.pid(part); err != nil {
+		file, err := c.running(part)
+		if err != nil {
 			log.Fatal(err)
 		}
+		file.Close()
 	}
 	chosen := slices.DeleteFunc(slices.Clone(faults), func(f fault) bool { return !strings.Contains(f.name, *only) })
 	if len(chosen) == 0 {

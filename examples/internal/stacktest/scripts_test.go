@@ -13,24 +13,19 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
-// A stack of two parts that need nothing installed. The second may choose its port
-// while the first one is running.
+// A stack of two parts that need nothing else installed.
 var sleeper = map[string]string{
-	"stack.sh": `here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
-name=sleeper
-all=(server other)
-ports=(SERVER_PORT 8125 udp server OTHER_PORT 8126 tcp other)
-. "$here/../internal/stack.sh"
-`,
 	"up": `#!/usr/bin/env bash
 set -euo pipefail
-. "$(dirname "${BASH_SOURCE[0]}")/stack.sh"
-late=(other)
-keep=(colour blue)
-options() { false; }
-addresses() { echo "colour $colour"; }
+. "$(dirname "${BASH_SOURCE[0]}")/../internal/stack.sh"
+all=(server other)
+settings='SERVER_PORT 8125 udp server
+OTHER_PORT 8126 tcp other
+COLOUR blue blue|red server'
+addresses() { echo "colour $COLOUR"; }
 begin "$@"
 for part in "${todo[@]}"; do
 	start "$part" "$here/part"
@@ -38,17 +33,16 @@ for part in "${todo[@]}"; do
 	is_up "$part"
 done
 [[ -z ${LATE_FAILURE-} ]] || die "a failure at the end"
-addresses
+finish
 `,
 	"part": `#!/usr/bin/env bash
 [[ -z ${BROKEN-} ]] || exit 1
+if [[ -n ${CHILD-} && ! -e $CHILD ]]; then
+	sleep 600 &
+	echo $! >"$CHILD"
+fi
 echo ready
 exec sleep 600
-`,
-	"down": `#!/usr/bin/env bash
-set -euo pipefail
-. "$(dirname "${BASH_SOURCE[0]}")/stack.sh"
-down "$@"
 `,
 }
 
@@ -60,8 +54,10 @@ type scripts struct {
 // newScripts puts that stack beside a copy of what the stacks share.
 func newScripts(t *testing.T) *scripts {
 	t.Helper()
-	if _, err := exec.LookPath("flock"); err != nil {
-		t.Skip("SKIPPED: ", err)
+	for _, program := range []string{"flock", "curl", "ss"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip("SKIPPED: ", err)
+		}
 	}
 	root := t.TempDir()
 	s := &scripts{&Stack{Work: filepath.Join(root, "work"), dir: filepath.Join(root, "sleeper")}, t}
@@ -78,6 +74,11 @@ func newScripts(t *testing.T) *scripts {
 	for name, text := range sleeper {
 		write(t, filepath.Join(s.dir, name), text)
 	}
+	down, err := os.ReadFile("../../graphite/down")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(s.dir, "down"), string(down))
 	t.Cleanup(func() {
 		// Whatever a test has left: the parts lead process groups of their own.
 		recorded, _ := filepath.Glob(filepath.Join(s.Work, "run", "*.pid"))
@@ -149,7 +150,7 @@ func TestAStackComesUpComesBackAndLeavesNothing(t *testing.T) {
 	ports, _ := os.ReadFile(filepath.Join(s.Work, "ports"))
 	s.says(s.run(0, nil, "up"), "it is up already")
 
-	// What has died comes back where it was; what may choose, chooses.
+	// What runs keeps its settings; what has died may have others, or has them back.
 	syscall.Kill(server, syscall.SIGKILL)
 	syscall.Kill(other, syscall.SIGKILL)
 	s.run(0, []string{"SERVER_PORT=1", "OTHER_PORT=2"}, "up") // nothing runs: all may choose
@@ -158,14 +159,20 @@ func TestAStackComesUpComesBackAndLeavesNothing(t *testing.T) {
 	if string(again) == string(ports) {
 		t.Error("the ports have not changed")
 	}
-	syscall.Kill(s.pid("other"), syscall.SIGKILL)
-	s.run(0, []string{"SERVER_PORT=3", "OTHER_PORT=4"}, "up")
-	again, _ = os.ReadFile(filepath.Join(s.Work, "ports"))
-	s.says(string(again), "\nSERVER_PORT=1\nOTHER_PORT=4\n")
-	s.says(s.run(1, []string{"colour=red"}, "up"), "it is up with colour=blue")
+	for _, c := range []struct{ given, want string }{{"", "2"}, {"OTHER_PORT=4", "4"}} {
+		syscall.Kill(s.pid("other"), syscall.SIGKILL)
+		s.run(0, []string{c.given}, "up", "--free-ports")
+		again, _ = os.ReadFile(filepath.Join(s.Work, "ports"))
+		s.says(string(again), "\nSERVER_PORT=1\nOTHER_PORT="+c.want+"\n")
+	}
+	s.says(s.run(1, []string{"SERVER_PORT=3"}, "up"), "it is up with SERVER_PORT=1")
+	s.says(s.run(1, []string{"COLOUR=red"}, "up"), "it is up with COLOUR=blue")
+	s.says(s.run(0, []string{"SERVER_PORT=1", "COLOUR=blue"}, "up"), "it is up already")
 
 	server, other = s.pid("server"), s.pid("other")
-	s.says(s.run(0, nil, "down"), fmt.Sprintf("stopped server (pid %d)", server))
+	if got, want := s.run(0, nil, "down"), fmt.Sprintf("down: stopped other (pid %d)\ndown: stopped server (pid %d)\n", other, server); got != want {
+		t.Errorf("down says %q, want %q", got, want)
+	}
 	if !gone(server) || !gone(other) {
 		t.Error("a part is still running")
 	}
@@ -177,6 +184,34 @@ func TestAStackComesUpComesBackAndLeavesNothing(t *testing.T) {
 	s.says(s.run(0, nil, "down", "--purge"), "nothing to stop")
 	if _, err := os.Stat(s.Work); err == nil {
 		t.Error("down has made a work directory")
+	}
+}
+
+// A child outlives the part that has started it: it counts as a part of it.
+func TestWhatAKilledPartLeavesIsEnded(t *testing.T) {
+	for _, command := range []string{"up", "down"} {
+		t.Run(command, func(t *testing.T) {
+			s := newScripts(t)
+			child := filepath.Join(t.TempDir(), "child")
+			s.run(0, []string{"CHILD=" + child}, "up", "--free-ports")
+			text, err := os.ReadFile(child)
+			var pid int
+			if _, scan := fmt.Sscan(string(text), &pid); err != nil || scan != nil {
+				t.Fatal(err, scan)
+			}
+			server := s.pid("server")
+			syscall.Kill(server, syscall.SIGKILL)
+			for !gone(server) {
+				time.Sleep(time.Millisecond)
+			}
+			if gone(pid) {
+				t.Fatal("the child did not outlive the part")
+			}
+			s.says(s.run(0, nil, command), "stopped server")
+			if !gone(pid) {
+				t.Error("the child still runs")
+			}
+		})
 	}
 }
 
@@ -285,7 +320,7 @@ func TestTheStateIsNotAProgram(t *testing.T) {
 	}
 	trap := filepath.Join(t.TempDir(), "trap")
 	for _, line := range []string{
-		"touch " + trap, "X=$(touch " + trap + ")", "PATH=/nowhere", "was[$(touch " + trap + ")]=1", "SERVER_PORT=a[$(touch " + trap + ")]", "colour=a[$(touch " + trap + ")]", "=",
+		"touch " + trap, "X=$(touch " + trap + ")", "PATH=/nowhere", "was[$(touch " + trap + ")]=1", "SERVER_PORT=a[$(touch " + trap + ")]", "COLOUR=a[$(touch " + trap + ")]", "=",
 	} {
 		write(t, state, string(text)+line+"\n")
 		out, err := s.Script("up").CombinedOutput() // some are refused, none is obeyed
