@@ -98,9 +98,9 @@ var rules = []rule{
 		}
 		return ""
 	}},
-	{"RuntimemetricsGCLimiterEngaged", "heap", "Raise GOMEMLIMIT, or find what fills the heap.", onHeap, func(p *past) string {
+	{"RuntimemetricsGCLimiterEngaged", "heap", "Find what fills the heap. If GOMEMLIMIT is set, raise it.", onHeap, func(p *past) string {
 		if n := p.moves("runtime.gc.limiter.last-enabled", 10*time.Minute); n >= 3 {
-			return fmt.Sprintf("Go has given GOMEMLIMIT up in favour of progress, %s within 10 minutes: memory grows beyond it.", times(n))
+			return fmt.Sprintf("Go has cut garbage collection short, %s within 10 minutes: memory grows, whatever GOMEMLIMIT says.", times(n))
 		}
 		return ""
 	}},

@@ -143,7 +143,7 @@ func TestFaultsAreFound(t *testing.T) {
 			fault(w, "runtime.cpu.classes.gc.total.ns", grows(0.6e9))
 		}, "RuntimemetricsGCDeathSpiral: GC takes", 45},
 		{"the GC gives up its limit", func(w world) { fault(w, "runtime.gc.limiter.last-enabled", grows(0.1)) },
-			"RuntimemetricsGCLimiterEngaged: Go has given GOMEMLIMIT up in favour of progress, 3 times within 10 minutes", 31},
+			"RuntimemetricsGCLimiterEngaged: Go has cut garbage collection short, 3 times within 10 minutes", 31},
 		{"goroutines help the GC", func(w world) { fault(w, "runtime.cpu.classes.gc.mark.assist.ns", grows(0.4e9)) },
 			"RuntimemetricsAssistPressure: Goroutines that allocate spend 10 % of the CPU on helping the garbage collector.", 100},
 		{"more runs than there are processors", func(w world) { fault(w, "runtime.sched.latencies.ns.p99", is(300e6)) },
