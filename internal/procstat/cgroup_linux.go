@@ -242,17 +242,21 @@ func (r *Reader) setTightest(t tightest, known bool, used, limit int) {
 	r.set(used, t.used, r.known[limit])
 }
 
+// A high is a level that the kernel may slow down.
+type high struct {
+	limit, events *file
+	counts        bool // it has, or had, such a limit
+	now, last     uint64
+	read          bool // last is of an earlier tick
+}
+
 // findHigh finds the limits above which the kernel slows a cgroup down. Each
 // level counts how often that happened to it and to all that is in it, others
 // included, but in a file of its own only what happened to itself.
 func (r *Reader) findHigh(dirs []string) {
-	type level struct {
-		high, events *file
-		counts       bool // it has, or had, such a limit
-	}
-	var levels []level
+	var levels []high
 	for i, dir := range dirs {
-		high, err := r.try(dir + "/memory.high")
+		f, err := r.try(dir + "/memory.high")
 		if err == syscall.ENOENT {
 			continue // a root
 		} else if err != nil {
@@ -262,26 +266,54 @@ func (r *Reader) findHigh(dirs []string) {
 		if events == nil && i == 0 { // before Linux 5.2
 			events = r.later(dir + "/memory.events")
 		}
-		levels = append(levels, level{high, events, i == 0})
+		l := high{limit: f, events: events, counts: i == 0}
+		if v, ok := limit(r.contents(f)); i > 0 && (!ok || v >= noLimit) {
+			b, _ := r.once(dir + "/memory.events.local")
+			l.now, _ = field(b, "high", 1)
+			l.last = l.now // which is no news when it gets a limit
+		}
+		levels = append(levels, l)
 	}
 	if levels == nil {
 		return
 	}
 	r.add(func() {
-		least, count, known, counted := uint64(noLimit), uint64(0), true, true
+		least, known, counted := uint64(noLimit), true, true
 		for i := range levels {
 			l := &levels[i]
-			v, ok := limit(r.contents(l.high))
+			v, ok := limit(r.contents(l.limit))
 			known, counted, least = known && ok, counted && ok, min(least, v)
 			l.counts = l.counts || v < noLimit
 			if l.counts && l.events != nil {
-				n, ok := field(r.contents(l.events), "high", 1)
-				counted, count = counted && ok, count+n
+				l.now, ok = field(r.contents(l.events), "high", 1)
+				counted = counted && ok
 			}
 		}
 		r.setLimit(memoryHigh, least, known)
-		r.set(memoryHighEvents, count, counted)
+		if counted {
+			r.slowed.add(levels)
+		}
+		r.set(memoryHighEvents, r.slowed.events, counted)
 	}, memoryHigh, memoryHighEvents)
+}
+
+// slowing adds up what happened at all levels. It begins with what the kernel has
+// counted, and goes on from there when the levels are found anew.
+type slowing struct {
+	events uint64
+	begun  bool
+}
+
+func (s *slowing) add(levels []high) {
+	for i := range levels {
+		l := &levels[i]
+		if s.begun && !l.read {
+			l.last = l.now // it is not known when that happened
+		}
+		s.events += less(l.now, l.last)
+		l.last, l.read = l.now, true
+	}
+	s.begun = true
 }
 
 // A quota is what a cgroup may use of the CPUs, and how that went.
@@ -300,8 +332,14 @@ func (r *Reader) findCPU(dirs []string, v1 bool) {
 	if v1 {
 		quotaFile, key, unit = "/cpu.cfs_quota_us", "throttled_time", 1
 	}
+	counts := func(b []byte) (c cpuCounts, ok bool) {
+		periods, ok1 := field(b, "nr_periods", 1)
+		throttled, ok2 := field(b, "nr_throttled", 1)
+		ns, ok3 := field(b, key, unit)
+		return cpuCounts{periods, throttled, ns}, ok1 && ok2 && ok3
+	}
 	var levels []quota
-	for _, dir := range dirs {
+	for i, dir := range dirs {
 		var q quota
 		var err error
 		if q.max, err = r.try(dir + quotaFile); err == syscall.ENOENT {
@@ -314,6 +352,11 @@ func (r *Reader) findCPU(dirs []string, v1 bool) {
 			return
 		}
 		q.stat = r.later(dir + "/cpu.stat") // gVisor has none
+		if v, ok := r.millicores(&q); i > 0 && (!ok || v >= noLimit) {
+			b, _ := r.once(dir + "/cpu.stat")
+			q.now, _ = counts(b)
+			q.last = q.now // which is no news when it gets a quota
+		}
 		levels = append(levels, q)
 	}
 	if levels == nil {
@@ -329,12 +372,8 @@ func (r *Reader) findCPU(dirs []string, v1 bool) {
 			}
 			least = min(least, q.millicores)
 			if i == 0 || q.millicores < noLimit {
-				b := r.contents(q.stat)
-				var ok1, ok2, ok3 bool
-				q.now.periods, ok1 = field(b, "nr_periods", 1)
-				q.now.throttled, ok2 = field(b, "nr_throttled", 1)
-				q.now.ns, ok3 = field(b, key, unit)
-				counted = counted && ok1 && ok2 && ok3
+				q.now, ok = counts(r.contents(q.stat))
+				counted = counted && ok
 			}
 		}
 		r.setLimit(cpuQuota, least, true)

@@ -29,6 +29,7 @@ type system struct {
 
 	started  time.Time
 	throttle throttling
+	slowed   slowing
 
 	// On the stack they would escape to the heap.
 	rusage syscall.Rusage

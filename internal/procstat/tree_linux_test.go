@@ -467,6 +467,110 @@ func TestThrottlingAddsUpTheLevelThatIsThrottledMost(t *testing.T) {
 	}
 }
 
+// A parent that has a limit only while the process runs has a past: from a limit
+// that it had before. None of it is news.
+func TestTheHistoryOfAParentIsNoNewsWhenItGetsALimit(t *testing.T) {
+	cpuV2 := func(periods, throttled, usec int) string {
+		return fmt.Sprintf("usage_usec 5\nnr_periods %d\nnr_throttled %d\nthrottled_usec %d\n", periods, throttled, usec)
+	}
+	cpuV1 := func(periods, throttled, ns int) string {
+		return fmt.Sprintf("nr_periods %d\nnr_throttled %d\nthrottled_time %d\n", periods, throttled, ns)
+	}
+	events := func(n int) string { return fmt.Sprintf("low 0\nhigh %d\nmax 0\n", n) }
+	v2 := map[string]string{
+		"proc/self/cgroup":        "0::/a/b\n",
+		"proc/self/mountinfo":     "30 29 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+		"a/memory.current":        "1000\n",
+		"a/memory.max":            "max\n",
+		"a/memory.high":           "max\n",
+		"a/memory.events.local":   events(70000),
+		"a/cpu.max":               "max 100000\n",
+		"a/cpu.stat":              cpuV2(9000, 5000, 7000),
+		"a/b/memory.current":      "1000\n",
+		"a/b/memory.max":          "max\n",
+		"a/b/memory.high":         "max\n",
+		"a/b/memory.events.local": events(2),
+		"a/b/cpu.max":             "100000 100000\n",
+		"a/b/cpu.stat":            cpuV2(10, 1, 3),
+	}
+	v1 := map[string]string{
+		"proc/self/cgroup":      "3:cpu,cpuacct:/a/b\n",
+		"proc/self/mountinfo":   "30 29 0:26 / /sys/fs/cgroup rw - cgroup cgroup rw,cpu,cpuacct\n",
+		"a/cpu.cfs_quota_us":    "-1\n",
+		"a/cpu.cfs_period_us":   "100000\n",
+		"a/cpu.stat":            cpuV1(9000, 5000, 7_000_000),
+		"a/b/cpu.cfs_quota_us":  "100000\n",
+		"a/b/cpu.cfs_period_us": "100000\n",
+		"a/b/cpu.stat":          cpuV1(10, 1, 3000),
+	}
+	type step struct {
+		name  string
+		write map[string]string
+		anew  bool // the files are found anew
+		want  [4]int64
+	}
+	for _, test := range []struct {
+		name  string
+		files map[string]string
+		names []string
+		steps []step
+	}{
+		{"quota of v2", v2, []string{"cgroup.cpu.periods", "cgroup.cpu.throttled_periods", "cgroup.cpu.throttled.ns"}, []step{
+			{"no quota", nil, false, [4]int64{10, 1, 3000}},
+			{"a quota", map[string]string{"a/cpu.max": "50000 100000\n"}, false, [4]int64{10, 1, 3000}},
+			{"it throttles", map[string]string{"a/cpu.stat": cpuV2(9004, 5003, 7002)}, false, [4]int64{14, 4, 5000}},
+			{"no quota again", map[string]string{"a/cpu.max": "max 100000\n"}, false, [4]int64{14, 4, 5000}},
+			{"found anew", nil, true, [4]int64{14, 4, 5000}},
+			{"a quota again, which throttles at once", map[string]string{"a/cpu.max": "50000 100000\n", "a/cpu.stat": cpuV2(9005, 5004, 7003)}, false, [4]int64{15, 5, 6000}},
+			{"found anew with it", nil, true, [4]int64{15, 5, 6000}},
+		}},
+		{"quota of v1", v1, []string{"cgroup.cpu.periods", "cgroup.cpu.throttled_periods", "cgroup.cpu.throttled.ns"}, []step{
+			{"no quota", nil, false, [4]int64{10, 1, 3000}},
+			{"a quota, which throttles at once", map[string]string{"a/cpu.cfs_quota_us": "50000\n", "a/cpu.stat": cpuV1(9004, 5003, 7_002_000)}, false, [4]int64{14, 4, 5000}},
+			{"no quota again", map[string]string{"a/cpu.cfs_quota_us": "-1\n"}, false, [4]int64{14, 4, 5000}},
+		}},
+		{"memory.high", v2, []string{"cgroup.memory.high_events"}, []step{
+			{"no limit", nil, false, [4]int64{2}},
+			{"a limit", map[string]string{"a/memory.high": "5000\n"}, false, [4]int64{2}},
+			{"it is exceeded", map[string]string{"a/memory.events.local": events(70009)}, false, [4]int64{11}},
+			{"its own is exceeded", map[string]string{"a/b/memory.events.local": events(3)}, false, [4]int64{12}},
+			{"found anew", nil, true, [4]int64{12}},
+			{"no limit again", map[string]string{"a/memory.high": "max\n"}, false, [4]int64{12}},
+			{"found anew without it", nil, true, [4]int64{12}},
+			{"a limit again, which is exceeded at once", map[string]string{"a/memory.high": "5000\n", "a/memory.events.local": events(70010)}, false, [4]int64{13}},
+			{"the parent was made anew", map[string]string{"a/memory.events.local": events(1)}, false, [4]int64{13}},
+			{"and goes on", map[string]string{"a/memory.events.local": events(3)}, false, [4]int64{15}},
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			root := t.TempDir()
+			put := func(files map[string]string) {
+				for path, text := range files {
+					if !strings.HasPrefix(path, "proc/") {
+						path = "sys/fs/cgroup/" + path
+					}
+					write(t, filepath.Join(root, path), text)
+				}
+			}
+			put(test.files)
+			r, c := treeReader(t, root)
+			for _, s := range test.steps {
+				put(s.write)
+				if s.anew {
+					r.stale = true
+					c.time = c.time.Add(checkEvery)
+				}
+				got := fromFiles(r)
+				for i, name := range test.names {
+					if v, ok := got[name]; !ok || v != s.want[i] {
+						t.Errorf("%s: %s is %d (%v), want %d", s.name, name, v, ok, s.want[i])
+					}
+				}
+			}
+		})
+	}
+}
+
 // gVisor has no VmHWM.
 func TestPeakWithoutVmHWM(t *testing.T) {
 	r := New()
