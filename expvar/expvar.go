@@ -8,9 +8,9 @@
 // and that is a number becomes the gauge expvar.<name>; one that is a map, or an
 // expvar.Func that returns one, becomes a gauge for each number in it, its keys
 // joined by dots. New variables appear at the next tick. Fractions are sent as
-// such. Values that are not numbers are left out, and so are the variables memstats
-// and cmdline, which expvar itself publishes. In names, characters other than letters, digits,
-// '_', '-' and '.' are made '_'.
+// such. Values that are not numbers are left out, and so are variables that are nil,
+// and memstats and cmdline, which expvar itself publishes. In names, characters other
+// than letters, digits, '_', '-' and '.' are made '_'.
 //
 // A variable's type does not say whether it is a counter or a level, so
 // runtimemetrics.Stop leaves these gauges at their last values.
@@ -19,6 +19,10 @@
 // Any other variable is asked for its value, at whatever that costs, and for its JSON
 // if the value is not a plain number. A variable that panics is left out from then on,
 // with one log line; the others go on.
+//
+// An expvar.Func runs at every tick, so it must be safe to call at any time. Where it
+// has a map that the program goes on writing to, it returns a copy: the map is read
+// after the Func has returned, when a lock that it held no longer helps.
 //
 // The standard package expvar, which this package imports, links net/http and
 // publishes all variables at /debug/vars of http.DefaultServeMux.
@@ -120,12 +124,22 @@ func (r *reader) variable(kv expvar.KeyValue) {
 	switch v := kv.Value.(type) {
 	case nil:
 	case *expvar.Int:
-		r.tick.Cumulative(r.name(kv.Key), v.Value())
+		if v != nil {
+			r.tick.Cumulative(r.name(kv.Key), v.Value())
+		}
 	case *expvar.Float:
-		r.tick.CumulativeFloat(r.name(kv.Key), v.Value())
+		if v != nil {
+			r.tick.CumulativeFloat(r.name(kv.Key), v.Value())
+		}
 	case *expvar.Map:
-		r.within(r.name(kv.Key), func() { r.walk(v.Do) })
+		if v != nil {
+			r.within(r.name(kv.Key), func() { r.walk(v.Do) })
+		}
 	case *expvar.String:
+	case expvar.Func:
+		if v != nil {
+			r.foreign(kv.Key, v)
+		}
 	default:
 		r.foreign(kv.Key, v)
 	}

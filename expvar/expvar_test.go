@@ -217,6 +217,53 @@ type broken struct{}
 
 func (broken) String() string { panic("broken") }
 
+// pointed is a variable whose nil pointer panics.
+type pointed struct{ text string }
+
+func (p *pointed) String() string { return p.text }
+
+func TestNilVariablesAreLeftOutAndTheOthersGoOn(t *testing.T) {
+	kinds := map[string]expvar.Var{
+		"nothing": nil,
+		"Int":     (*expvar.Int)(nil),
+		"Float":   (*expvar.Float)(nil),
+		"Map":     (*expvar.Map)(nil),
+		"String":  (*expvar.String)(nil),
+		"Func":    expvar.Func(nil),
+		"other":   (*pointed)(nil),
+	}
+	for kind, v := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			inner := new(expvar.Map).Init()
+			inner.Set("b", v)
+			inner.Add("c", 1)
+			outer := new(expvar.Map).Init()
+			outer.Set("a", v)
+			outer.Set("inner", inner)
+			outer.Add("last", 3)
+			r := newReader()
+			var lines []string
+			r.log = func(line string) { lines = append(lines, line) }
+			for tick := 0; tick < 3; tick++ {
+				got := sent{}
+				r.tick, r.prefix = got, "expvar"
+				r.variable(expvar.KeyValue{Key: "first", Value: v})
+				r.variable(expvar.KeyValue{Key: "outer", Value: outer})
+				if want := (sent{"expvar.outer.inner.c": "1", "expvar.outer.last": "3"}); !reflect.DeepEqual(got, want) {
+					t.Errorf("tick %d: got %v, want %v", tick, got, want)
+				}
+			}
+			want := 0
+			if kind == "other" { // which may be fine as a nil pointer, so it is called
+				want = 3
+			}
+			if len(lines) != want {
+				t.Errorf("logged %q", lines)
+			}
+		})
+	}
+}
+
 func TestOnlyTheVariableThatPanicsIsLeftOut(t *testing.T) {
 	inner := new(expvar.Map).Init()
 	inner.Add("before", 1)
