@@ -17,9 +17,8 @@ func parseInterval(text string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if n, numberErr := strconv.ParseInt(text, 10, 64); numberErr == nil {
-		if d, err = time.Duration(n)*time.Second, nil; n > int64(maxInterval/time.Second) {
-			d = maxInterval + 1
-		}
+		n = min(max(n, 0), int64(maxInterval/time.Second)+1) // or the product might wrap
+		d, err = time.Duration(n)*time.Second, nil
 	}
 	if err != nil || d < minInterval || d > maxInterval {
 		return 0, errors.New("is not an interval of at least 1s; use whole seconds such as 600, a duration such as 10m, or off")

@@ -23,6 +23,10 @@ func TestParseInterval(t *testing.T) {
 		{text: "999ms", fails: true},
 		{text: "-1", fails: true},
 		{text: "-10m", fails: true},
+		{text: "-18446744072", fails: true}, // in nanoseconds, it would be 1.7 s
+		{text: "-9223372036854775808", fails: true},
+		{text: "315360000", want: maxInterval},
+		{text: "315360001", fails: true},
 		{text: "on", fails: true},
 		{text: "10 m", fails: true},
 		{text: "10000000000", fails: true}, // in nanoseconds, it would overflow
