@@ -28,8 +28,9 @@ func Register(collect func(*Tick)) (unregister func()) {
 }
 
 // Tick is what a function that was given to Register adds its gauges to. It is
-// valid while that function runs, for its goroutine and others; later use of it
-// does nothing, and so does use of a zero Tick.
+// valid while that function runs, for its goroutine and others. Use after it has
+// returned does nothing, or belongs to the next call. Use of a zero Tick does
+// nothing.
 //
 // Names hold letters, digits, '_', '-' and '.'; other characters are made '_'. All
 // sources together may have 4,096 names, of at most 255 bytes, and set 4,096 gauges

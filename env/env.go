@@ -17,8 +17,9 @@
 // The environment is read while packages are initialised. A program that sets
 // variables in main, from a file for instance, calls runtimemetrics.Start.
 //
-// This rests on the order in which Go initialises packages, which is by import path. A fork whose import path sorts after "net" would define
-// the flags after all.
+// This rests on the order in which Go initialises packages, which is by import
+// path. A fork whose import path sorts after "net" would define the flags after
+// all.
 package env
 
 import (
