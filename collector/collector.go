@@ -218,11 +218,16 @@ func (c *Collector) Collect() {
 	}
 }
 
-// read reads the metrics and the statistics of memory.
-func (c *Collector) read() {
+// prepare finds what Runtime selects, when c is used for the first time.
+func (c *Collector) prepare() {
 	if c.samples == nil {
 		c.further, c.samples = selectMetrics(c.Runtime, newMemSamples())
 	}
+}
+
+// read reads the metrics and the statistics of memory.
+func (c *Collector) read() {
+	c.prepare()
 	if c.EnableMem && !c.Exact || len(c.further) > 0 {
 		metrics.Read(c.samples)
 	}
@@ -233,16 +238,17 @@ func (c *Collector) read() {
 	}
 }
 
-// ZeroLevels outputs 0 for each level of the enabled groups: for a program that
-// ends and whose metrics server would go on repeating the last value. It leaves
-// cumulative gauges alone, since a 0 between two large values shows as a spike
-// in every derivative.
+// ZeroLevels outputs 0 for each level of the enabled groups and of Runtime, whether
+// or not Collect was called before: for a program that ends and whose metrics server
+// would go on repeating the last value. It leaves cumulative gauges alone, since a 0
+// between two large values shows as a spike in every derivative.
 func (c *Collector) ZeroLevels() {
 	c.zero(false)
 }
 
 // zero outputs 0 for the levels, and with all set for cumulative gauges too.
 func (c *Collector) zero(all bool) {
+	c.prepare()
 	for i := range catalogue {
 		if g := &catalogue[i]; c.enabled(g.group) && (all || g.Kind == Level) {
 			c.gaugeFunc(g.Name, 0)

@@ -326,19 +326,23 @@ func TestWhatIsNoNumberIsSentAsZero(t *testing.T) {
 }
 
 func TestZeroLevelsOfFurtherMetrics(t *testing.T) {
-	var r recorder
-	c := New(r.gauge)
-	c.EnableCPU, c.EnableMem = false, false
-	c.Runtime = []string{"/sched/latencies", "/sched/gomaxprocs", "/gc/cycles/total"}
-	c.Collect()
-	r.keys = nil
-	c.ZeroLevels()
-	if want := []string{"runtime.sched.gomaxprocs", "runtime.sched.latencies.ns.p99", "runtime.sched.latencies.ns.upper"}; !reflect.DeepEqual(r.keys, want) {
-		t.Errorf("zeroed %v, want %v", r.keys, want)
-	}
-	for _, key := range r.keys {
-		if r.last[key] != 0 {
-			t.Errorf("%s = %d", key, r.last[key])
+	for _, collects := range []int{0, 1, 2} { // before ZeroLevels
+		var r recorder
+		c := New(r.gauge)
+		c.EnableCPU, c.EnableMem = false, false
+		c.Runtime = []string{"/sched/latencies", "/sched/gomaxprocs", "/gc/cycles/total"}
+		for i := 0; i < collects; i++ {
+			c.Collect()
+		}
+		r.keys = nil
+		c.ZeroLevels()
+		if want := []string{"runtime.sched.gomaxprocs", "runtime.sched.latencies.ns.p99", "runtime.sched.latencies.ns.upper"}; !reflect.DeepEqual(r.keys, want) {
+			t.Errorf("after Collect %d times: zeroed %v, want %v", collects, r.keys, want)
+		}
+		for _, key := range r.keys {
+			if r.last[key] != 0 {
+				t.Errorf("%s = %d", key, r.last[key])
+			}
 		}
 	}
 }
