@@ -8,8 +8,8 @@
 #   needs     what has to be installed, as ./install takes it; test: for the tests only
 #   synopsis, help  of its own options
 #
-# It defines addresses and, if it has options of its own or not all parts are always
-# wanted, options and wanted; calls begin; starts the parts in todo; and calls finish.
+# defines prepare, launch (one part), addresses and, if it has options of its own or not
+# all parts are always wanted, options and wanted; and calls run.
 #
 # What a stack is, is in its work directory: the settings in ports, and in run a file
 # for each part with its pid. A part holds a lock on its file, and its children inherit
@@ -123,11 +123,6 @@ wait_for() { # part command...
 	done
 }
 
-is_up() { # part
-	alive "$1" || fail "$1" "$1 ended at once"
-	say "$1 is up (pid $pid)"
-}
-
 accepts() { (exec 3<>"/dev/tcp/127.0.0.1/$1"); }
 
 # get is for loopback, whatever proxy the environment names.
@@ -139,6 +134,7 @@ answers() { get "$@" >/dev/null; }
 
 built() { # what go build is to build, and flags
 	have go || die "go not found: parts of this stack are built from source"
+	say "building ${*##*/}"
 	# Without the version control stamp, which fails in a clone that belongs to
 	# somebody else.
 	(cd "$here" && go build -buildvcs=false -o "$work/bin/" "$@")
@@ -281,8 +277,7 @@ enter() {
 	mkdir -p "$work"/{bin,conf,log,run}
 }
 
-# begin sets todo, the parts that are to be started, or ends the script.
-begin() { # arguments of up
+run() { # arguments of up
 	local argument install=yes free=no key value part
 	local -A was=()
 	[[ ${1-} != --down ]] || down "${@:2}"
@@ -334,9 +329,12 @@ begin() { # arguments of up
 	unset "${!RUNTIMEMETRICS_@}"
 	trap take_back EXIT
 	cd "$work" || exit
-}
-
-finish() {
+	prepare
+	for part in "${todo[@]}"; do
+		launch "$part"
+		alive "$part" || fail "$part" "$part ended at once"
+		say "$part is up (pid $pid)"
+	done
 	say "it is up"
 	addresses
 	started=()

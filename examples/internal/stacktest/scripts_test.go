@@ -26,14 +26,13 @@ settings='SERVER_PORT 8125 udp server
 OTHER_PORT 8126 tcp other
 COLOUR blue blue|red server'
 addresses() { echo "colour $COLOUR"; }
-begin "$@"
-for part in "${todo[@]}"; do
-	start "$part" "$here/part"
-	wait_for "$part" test -s "$work/log/$part.log"
-	is_up "$part"
-done
-[[ -z ${LATE_FAILURE-} ]] || die "a failure at the end"
-finish
+prepare() { :; }
+launch() {
+	start "$1" "$here/part"
+	wait_for "$1" test -s "$work/log/$1.log"
+	[[ -z ${LATE_FAILURE-} || $1 == server ]] || die "a failure at the end"
+}
+run "$@"
 `,
 	"part": `#!/usr/bin/env bash
 [[ -z ${BROKEN-} ]] || exit 1
