@@ -539,6 +539,24 @@ func TestThrottlingIsThatOfTheLevelThatIsThrottledMost(t *testing.T) {
 	}
 }
 
+func TestAQuotaThatWasLiftedAndIsSetAgainBringsNoHistory(t *testing.T) {
+	outer, inner := makeCgroup(t, "cpu", "cpu.cfs_quota_us", "cpu.max")
+	sibling := cgroup{outer.dir + "/sibling", outer.v1}
+	sibling.make(t)
+	outer.setQuota(t, "5000")
+	throttle(t, start(t, sibling, ""), outer)
+	outer.setQuota(t, version(outer, "-1", "max"))
+	periods, throttled, ns := outer.throttled(t)
+	p := start(t, inner, "")
+	expect(t, p.do(t, "read"), "cgroup.cpu.throttled_periods", 0)
+	outer.setQuota(t, "5000")
+	got := p.do(t, "read")
+	periods2, throttled2, ns2 := outer.throttled(t)
+	between(t, got, "cgroup.cpu.periods", 0, periods2-periods)
+	between(t, got, "cgroup.cpu.throttled_periods", 0, throttled2-throttled)
+	between(t, got, "cgroup.cpu.throttled.ns", 0, ns2-ns)
+}
+
 func TestLimitsOfNestedCgroupsAndTheirKills(t *testing.T) {
 	outer, inner := makeCgroup(t, "memory", "memory.limit_in_bytes", "memory.max")
 	outer.set(t, "67108864", "memory.limit_in_bytes", "memory.max")
