@@ -180,11 +180,17 @@ func deathSpiral() string {
 	)
 }
 
-// limiterEngaged counts the ticks at which the number of the cycle moved: three.
+// limiterEngaged counts the ticks at which the number of the cycle moved: three. The
+// live heap takes half of what GOMEMLIMIT leaves to it, or the limiter is not due to
+// that.
 func limiterEngaged() string {
 	var c condition
-	return c.all(times(c.read("movingSum(offset(scale(removeBelowValue("+
-		"nonNegativeDerivative(keepLastValue(P.runtime.gc.limiter.last-enabled)),1),0),1),'10min')"), "0.34"))
+	return c.all(
+		times(c.read("movingSum(offset(scale(removeBelowValue("+
+			"nonNegativeDerivative(keepLastValue(P.runtime.gc.limiter.last-enabled)),1),0),1),'10min')"), "0.34"),
+		over("sumSeries("+times(c.now("runtime.gc.heap.live.bytes"), "2")+","+c.besidesHeap()+")",
+			c.now("runtime.gc.gomemlimit.bytes")),
+	)
 }
 
 func assistPressure() string {

@@ -98,8 +98,10 @@ var rules = []rule{
 		}
 		return ""
 	}},
-	{"RuntimemetricsGCLimiterEngaged", "heap", "Find what fills the heap. If GOMEMLIMIT is set, raise it.", onHeap, func(p *past) string {
-		if n := p.moves("runtime.gc.limiter.last-enabled", 10*time.Minute); n >= 3 {
+	{"RuntimemetricsGCLimiterEngaged", "heap", "Raise GOMEMLIMIT, or find what fills the heap.", onHeap, func(p *past) string {
+		// On a busy machine Go limits collections without any memory limit as well.
+		n := p.moves("runtime.gc.limiter.last-enabled", 10*time.Minute)
+		if n >= 3 && p.last("runtime.gc.heap.live.bytes") > p.heapLimit()/2 {
 			return fmt.Sprintf("Go has cut garbage collection short, %s within 10 minutes: memory grows, whatever GOMEMLIMIT says.", times(n))
 		}
 		return ""

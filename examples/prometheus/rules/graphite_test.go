@@ -108,6 +108,10 @@ func spiral(share, live float64) map[string]curve {
 		"runtime.cpu.classes.gc.mark.idle.ns", perHour(0, 7.2e12*0.1))
 }
 
+func limited(engaged curve, live float64) map[string]curve {
+	return with(heap(constant(live)), "runtime.gc.limiter.last-enabled", engaged)
+}
+
 func assist(share float64) map[string]curve {
 	return gauges("runtime.cpu.classes.total.ns", perHour(0, 7.2e12),
 		"runtime.cpu.classes.gc.mark.assist.ns", perHour(0, 7.2e12*share))
@@ -204,8 +208,10 @@ func scenarios() []scenario {
 			"runtime.cpu.classes.total.ns", constant(7e12),
 			"runtime.cpu.classes.gc.total.ns", constant(1e11),
 			"runtime.cpu.classes.gc.mark.idle.ns", constant(1e10)), 0},
-		{"GCLimiterEngaged", "engaged", gauges("runtime.gc.limiter.last-enabled", every(1)), 10 * 0.34},
-		{"GCLimiterEngaged", "once", gauges("runtime.gc.limiter.last-enabled", until(past-0.05, constant(0), constant(7))), 0.34},
+		{"GCLimiterEngaged", "engaged", limited(every(1), 900e6), (2*900. + 60) / 1000},
+		{"GCLimiterEngaged", "once", limited(until(past-0.05, constant(0), constant(7)), 900e6), 0.34},
+		{"GCLimiterEngaged", "busy machine, far from the limit", limited(every(1), 400e6), (2*400. + 60) / 1000},
+		{"GCLimiterEngaged", "busy machine, no limit", with(limited(every(1), 900e6), "runtime.gc.gomemlimit.bytes", constant(0)), 0},
 		{"AssistPressure", "pressed", assist(0.2), 2},
 		{"AssistPressure", "garbage", assist(0.08), 0.8},
 		{"SchedulerSaturation", "saturated", gauges("runtime.sched.latencies.ns.p99", constant(67e6)), 1.34},

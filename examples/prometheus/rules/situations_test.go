@@ -39,7 +39,7 @@ func pairs() []pair {
 		{"HeapLeak", "", heap(perHour(300e6, 60e6)), heap(constant(650e6)), nil},
 		{"HeapLeak", "container, ", contained(perHour(160e6, 30e6), 4000e6), contained(constant(400e6), 4000e6), nil},
 		{"GCDeathSpiral", "", spiral(0.3, 900e6), spiral(0.01, 900e6), []string{"mem.malloc", "runtime.gc.gogc.percent"}},
-		{"GCLimiterEngaged", "", gauges("runtime.gc.limiter.last-enabled", every(1)), gauges("runtime.gc.limiter.last-enabled", constant(7)), nil},
+		{"GCLimiterEngaged", "", limited(every(1), 900e6), limited(constant(7), 900e6), []string{"mem.malloc", "runtime.gc.gogc.percent"}},
 		{"AssistPressure", "", assist(0.2), assist(0.02), nil},
 		{"SchedulerSaturation", "", gauges("runtime.sched.latencies.ns.p99", constant(67e6)), gauges("runtime.sched.latencies.ns.p99", constant(2e5)), nil},
 		{"CPUThrottled", "", throttled(40e6), throttled(2e5), nil},
