@@ -533,7 +533,9 @@ func (g graphite) post(from, end time.Time, form url.Values) (map[string]float64
 	form.Set("noCache", "1")
 	form.Set("from", fmt.Sprint(from.Unix()))
 	form.Set("until", fmt.Sprint(end.Unix()))
-	client := http.Client{Timeout: patience}
+	// Gunicorn closes a connection that is idle for two seconds, and a busy client may
+	// be about to use it: of a POST, that is an error.
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.PostForm(g.web+"/render", form)
 	if err != nil {
 		return nil, err

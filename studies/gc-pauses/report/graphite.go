@@ -16,7 +16,8 @@ type graphite struct{ url string }
 
 // render asks by POST: a picture of many curves is too long for an address.
 func (g graphite) render(query url.Values) ([]byte, error) {
-	client := &http.Client{Timeout: time.Minute}
+	// Gunicorn closes idle connections; to use one just then is an error of a POST.
+	client := &http.Client{Timeout: 5 * time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
 	answer, err := client.PostForm(g.url+"/render", query)
 	if err != nil {
 		return nil, err
