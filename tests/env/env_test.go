@@ -56,13 +56,18 @@ var layouts = []struct {
 
 // main is the program's main. It replaces what a program may replace at the
 // beginning of main, after it has read its configuration, and has a flag -cpu of its
-// own.
+// own. What it replaces too late, the library has read: package env gives main a
+// second, which a busy machine may use up.
 const main = `
 func main() {
 	time.Sleep(100 * time.Millisecond)
-	time.Local = time.UTC
-	net.DefaultResolver = &net.Resolver{PreferGo: true}
-	log.SetFlags(0)
+	begun, _ := strconv.ParseInt(os.Getenv("BEGUN"), 10, 64)
+	soon := time.Since(time.Unix(0, begun)) < 500*time.Millisecond
+	if soon {
+		time.Local = time.UTC
+		net.DefaultResolver = &net.Resolver{PreferGo: true}
+		log.SetFlags(0)
+	}
 	flag.String("cpu", "100%", "how much CPU to use")
 	runtimemetrics.Register(func(t *runtimemetrics.Tick) { t.Gauge("custom", 7) })
 	flag.Parse()
@@ -75,6 +80,8 @@ func main() {
 			fmt.Println(names)
 		case "goroutines":
 			fmt.Println(runtime.NumGoroutine())
+		case "soon":
+			fmt.Println(soon)
 		default:
 			fmt.Println(runtimemetrics.Start(runtimemetrics.Config{StatsD: command, Prefix: "go.start", DisableMem: true}))
 		}
@@ -126,7 +133,7 @@ func write(t *testing.T, dir, module string, packages map[string][]string) {
 			fmt.Fprintf(&text, "import _ %q\n", ours+path)
 		}
 		if name == "" {
-			for _, path := range []string{"bufio", "flag", "fmt", "log", "net", "os", "runtime", "time", ours} {
+			for _, path := range []string{"bufio", "flag", "fmt", "log", "net", "os", "runtime", "strconv", "time", ours} {
 				fmt.Fprintf(&text, "import %q\n", path)
 			}
 			text.WriteString(main)
@@ -215,6 +222,9 @@ func check(t *testing.T, start func(t *testing.T, env ...string) *harness.Proces
 			t.Errorf("the first datagram came %v after the program was started", d.At.Sub(p.Begun))
 		}
 		p.WaitLog("^publishing 2 gauges")
+		if p.Do("soon") != "true" {
+			t.Log("SKIPPED: that main replaces what the library reads: the machine is too busy for main to come in time")
+		}
 		p.End()
 		if log := p.Log(); len(log) != 1 {
 			t.Errorf("the library logged %q, want one line", log)

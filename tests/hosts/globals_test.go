@@ -1,6 +1,7 @@
 package hosts
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/runtimemetrics/runtimemetrics/tests/internal/harness"
@@ -26,19 +27,27 @@ func TestWhatMainReplacesFirstIsNoRace(t *testing.T) {
 				tags string
 				env  []string
 			}{
-				"flags are parsed":          {"", nil},
-				"flags are never parsed":    {"", []string{"PARSE=never"}},
-				"the environment alone":     {"environment", nil},
-				"and main comes late to it": {"environment", []string{"INIT=300ms"}},
+				"flags are parsed":       {"", nil},
+				"flags are never parsed": {"", []string{"PARSE=never", "WITHIN=3s"}},
+				// The library waits for half a second.
+				"the environment alone":     {"environment", []string{"WITHIN=300ms"}},
+				"and main comes late to it": {"environment", []string{"INIT=200ms", "WITHIN=300ms"}},
 			} {
 				for _, replaced := range []string{"time.Local", "net.DefaultResolver", "log.SetOutput", "os.Stderr", "flag.CommandLine", "flag.CommandLine by nil"} {
 					t.Run(name+", "+replaced, func(t *testing.T) {
 						t.Parallel()
+						soon := 0
 						for run := range runs {
 							p := harness.Host{Program: "globals", Race: true, Release: release, Tags: program.tags, Env: append([]string{"REPLACE=" + replaced,
 								"RUNTIMEMETRICS_STATSD=" + []string{"127.0.0.1:1", "statsd.invalid"}[run%2], "RUNTIMEMETRICS_PAUSE=100ms"}, program.env...)}.Start(t)
 							p.WaitLog("fails, ticks are lost")
 							p.End() // it has not crashed; that it reports no race is looked at by the harness
+							if !slices.Contains(p.Stdout(), "late") {
+								soon++
+							}
+						}
+						if soon == 0 {
+							t.Skip("SKIPPED: the machine is too busy for main to come in time")
 						}
 					})
 				}

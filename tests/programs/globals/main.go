@@ -2,7 +2,8 @@
 // packages read: the environment variable REPLACE says which one. Built with the
 // tag "environment", it has package env in place of flags. It builds with Go 1.21.
 // PARSE says that flags are parsed, unless it is never, and INIT how long it takes
-// to initialise packages.
+// to initialise packages. If WITHIN has passed since BEGUN, it writes that it is late
+// and replaces nothing.
 package main
 
 import (
@@ -11,6 +12,7 @@ import (
 	"log"
 	"net"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/runtimemetrics/runtimemetrics"
@@ -22,8 +24,20 @@ func init() {
 	time.Sleep(d)
 }
 
+func late() bool {
+	within, err := time.ParseDuration(os.Getenv("WITHIN"))
+	begun, _ := strconv.ParseInt(os.Getenv("BEGUN"), 10, 64)
+	return err == nil && time.Since(time.Unix(0, begun)) > within
+}
+
 func main() {
-	switch os.Getenv("REPLACE") {
+	replace := os.Getenv("REPLACE")
+	if late() {
+		replace = "nothing"
+	}
+	switch replace {
+	case "nothing":
+		os.Stdout.WriteString("late\n")
 	case "time.Local":
 		time.Local = time.UTC
 	case "net.DefaultResolver":
