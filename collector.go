@@ -29,7 +29,6 @@ type session struct {
 	stop chan struct{} // closed when the goroutine shall return
 	wake chan struct{} // holds a token when a flag has been set
 	done chan struct{} // closed when the goroutine has returned
-	over bool          // it looks at wake no more; guarded by pub.mu
 
 	set       *settings // nil while it awaits the flags
 	link      *link.Link
@@ -82,10 +81,11 @@ func (s *session) main(before *session, auto bool, set *settings) {
 		begin = s.await()
 		s.pub.afterMain()
 	}
-	if closed(s.stop) {
+	if closed(s.stop) && !(set != nil && before.begun) { // levels that were left to it are still to end
 		return // what there is to say is said by the next one, with its own Logf
 	}
 	if set == nil {
+		before = nil // it has sent its zeros
 		var err error
 		if set, err = s.cfg.resolve(s.pub.opts, s.pub.process); err != nil {
 			return // the Config was checked by Start, flags when they were set
@@ -109,10 +109,14 @@ func closed(c <-chan struct{}) bool {
 	}
 }
 
-// begin prepares for the first tick.
+// begin prepares for the first tick. Before is the session that was ended by a flag,
+// if there is one.
 func (s *session) begin(before *session, auto bool) {
 	p, now := s.pub, s.pub.now()
 	s.link = link.New(s.set.addr, p.net, s.set.pause, now)
+	if before != nil {
+		s.link.Follow(before.link)
+	}
 	s.out = newSink(s.set, p.process)
 	s.collector = s.set.collect(func(key string, value uint64) { s.out.gauge(key, int64(value)) })
 	for _, pattern := range collector.Unmatched(s.collector.Runtime) {
@@ -330,7 +334,9 @@ func (s *session) announce(gauges, sources int) {
 	}
 	s.announced = true
 	what := fmt.Sprintf("%d gauges", gauges)
-	if sources > 0 {
+	if sources == 1 {
+		what += ", and those of 1 source,"
+	} else if sources > 1 {
 		what += fmt.Sprintf(", and those of %d sources,", sources)
 	}
 	prefix := s.set.prefix
@@ -343,7 +349,7 @@ func (s *session) announce(gauges, sources int) {
 // report logs what is to be said of the ticks' health, if anything.
 func (s *session) report(what string) {
 	if what != "" {
-		s.say("sending to %v %s", s.link, what)
+		s.say("sending to %v %s", s.set.addr, what)
 	}
 }
 
@@ -380,6 +386,7 @@ func (s *session) finish() {
 			s.out.gauge(name, 0)
 		}
 	}
+	s.link.Open(s.pub.now()) // the last tick may have lost its socket
 	s.flush(s.out, spreadStop, nil)
 	s.begun = false
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -236,6 +237,102 @@ func TestZerosOfASourceThatIsUnregisteredDuringAnOutageFollow(t *testing.T) {
 	})
 }
 
+// TestStopAfterATickThatWasLostSendsZeros: the network works again, and the server
+// has gone on living.
+func TestStopAfterATickThatWasLostSendsZeros(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		s.start(t, Config{Prefix: "p"})
+		time.Sleep(time.Minute)
+		s.fake.Set(func() { s.fake.WriteErr = func(string) error { return errUnreachable } })
+		time.Sleep(10 * time.Second)
+		s.fake.Set(func() { s.fake.WriteErr = nil })
+		s.stop()
+		if got := s.last("p.cpu.goroutines"); got != "0" {
+			t.Errorf("the server is left with cpu.goroutines = %q", got)
+		}
+	})
+}
+
+// closing is a socket whose Close waits.
+type closing struct {
+	net.Conn
+	wait <-chan struct{}
+}
+
+func (c closing) Close() error { <-c.wait; return c.Conn.Close() }
+
+// TestStopWhileASessionHandsOverLeavesNoLevel holds the hand-over up until Stop has
+// come.
+func TestStopWhileASessionHandsOverLeavesNoLevel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		wait := make(chan struct{})
+		s.net.Dial = func(network, peer string) (net.Conn, error) {
+			conn, err := s.fake.Dial(network, peer)
+			return closing{conn, wait}, err
+		}
+		s.start(t, Config{Prefix: "p"})
+		time.Sleep(time.Second)
+		s.setFlag(t, pauseFlag, "1s")
+		time.Sleep(2 * quiet)
+		if s.fake.Sockets() != 1 || s.last("p.cpu.goroutines") == "0" {
+			t.Fatal("the session that was ended by the flag is not at its end")
+		}
+		s.publisher.mu.Lock()
+		s.halt()
+		s.publisher.mu.Unlock()
+		close(wait)
+		s.stop()
+		if got := s.last("p.cpu.goroutines"); got != "0" {
+			t.Errorf("the server is left with cpu.goroutines = %q", got)
+		}
+	})
+}
+
+// TestStartKeepsNothingOfItsCallers: what is given to it may be used for something
+// else afterwards.
+func TestStartKeepsNothingOfItsCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		tags, metrics := []string{"env:prod"}, []string{"/sched/gomaxprocs:threads"}
+		s.start(t, Config{Prefix: "p", Tags: tags, Runtime: metrics})
+		tags[0], metrics[0] = "no tag", "["
+		time.Sleep(time.Second)
+		s.setFlag(t, pauseFlag, "1s")
+		time.Sleep(10 * time.Second)
+		s.stop()
+		if n := len(s.ticks("p.cpu.goroutines")); n < 10 {
+			t.Errorf("%d ticks", n)
+		}
+		for _, d := range s.fake.Sent() {
+			if !strings.HasSuffix(d.Text, "|#env:prod") || !strings.Contains(d.Text, "p.runtime.sched.gomaxprocs:") {
+				t.Errorf("sent %q", d.Text)
+			}
+		}
+	})
+}
+
+// TestAServiceMayBeTestedInOneBubbleAfterAnother: a channel of the one before must
+// not be touched.
+func TestAServiceMayBeTestedInOneBubbleAfterAnother(t *testing.T) {
+	s := newService()
+	for i := 0; i < 3; i++ {
+		synctest.Test(t, func(t *testing.T) {
+			before := len(s.ticks("p.cpu.goroutines"))
+			s.register(func(t *Tick) { t.Gauge("custom", 1) })
+			s.start(t, Config{Prefix: "p"})
+			time.Sleep(time.Minute)
+			s.setFlag(t, pauseFlag, fmt.Sprint(i+5))
+			time.Sleep(time.Minute)
+			s.stop()
+			if len(s.ticks("p.cpu.goroutines")) < before+10 {
+				t.Errorf("nothing was published in bubble %d", i)
+			}
+		})
+	}
+}
+
 // TestAFlagThatIsSetWhileASessionEndsIsNotForgotten has a program that never parses
 // its flags.
 func TestAFlagThatIsSetWhileASessionEndsIsNotForgotten(t *testing.T) {
@@ -307,7 +404,7 @@ func TestPublishingBeginsWhenTheNameResolves(t *testing.T) {
 		if len(sent) == 0 || sent[0].Peer != "10.0.0.7:8125" || sent[0].At.Sub(resolves) > 2*time.Second {
 			t.Fatalf("sent %v", sent)
 		}
-		expectLogs(t, s, "publishing 27 gauges every 1s to udp 10.0.0.7:8125", "sending to udp 10.0.0.7:8125 works again; ticks lost: 10")
+		expectLogs(t, s, "publishing 27 gauges every 1s to udp 10.0.0.7:8125", "sending to udp stats:8125 works again; ticks lost: 10")
 		s.stop()
 	})
 }
@@ -330,6 +427,68 @@ func TestTheLineOfAnOutageIsForItsCause(t *testing.T) {
 			expectLogs(t, s, "fails, ticks are lost until it works again: lookup stats: no such host")
 		})
 	}
+}
+
+// TestTheLineOfAnOutageNamesTheServerAsItWasGiven: its error names the address that
+// did not answer, of which there are two.
+func TestTheLineOfAnOutageNamesTheServerAsItWasGiven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		s.fake.WriteErr = func(peer string) error {
+			if peer == "127.0.0.1:8125" {
+				return fakenet.ErrRefused
+			}
+			return nil
+		}
+		s.start(t, Config{StatsD: "localhost", Pause: time.Second})
+		time.Sleep(3 * time.Second)
+		expectLogs(t, s, "sending to udp localhost:8125 fails", "publishing", "works again")
+		s.stop()
+	})
+}
+
+// TestAFlagThatIsSetWhileTheResolverIsDownCostsNothing has a server whose address is
+// known from before.
+func TestAFlagThatIsSetWhileTheResolverIsDownCostsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		s.fake.Lookup = func(context.Context, string) ([]netip.Addr, error) { return fakenet.Addrs("10.0.0.7"), nil }
+		s.start(t, Config{Prefix: "p", StatsD: "stats"})
+		time.Sleep(time.Minute)
+		s.fake.Set(func() { s.fake.Lookup = nil })
+		s.setFlag(t, pauseFlag, "1s")
+		time.Sleep(time.Second)
+		before := len(s.ticks("p.cpu.goroutines"))
+		time.Sleep(time.Minute)
+		if n := len(s.ticks("p.cpu.goroutines")) - before; n < 59 {
+			t.Errorf("%d ticks in the minute after the flag", n)
+		}
+		s.stop()
+		if got := s.last("p.cpu.goroutines"); got != "0" {
+			t.Errorf("Stop leaves a level at %q", got)
+		}
+		expectLogs(t, s, "publishing 27 gauges every 10s", "publishing 27 gauges every 1s")
+	})
+}
+
+// TestAnotherServerIsNotFollowedFromTheOneBefore sets the flag for it while the
+// resolver is down.
+func TestAnotherServerIsNotFollowedFromTheOneBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService("RUNTIMEMETRICS_STATSD", "stats")
+		s.fake.Lookup = func(context.Context, string) ([]netip.Addr, error) { return fakenet.Addrs("10.0.0.7"), nil }
+		s.auto()
+		time.Sleep(time.Minute)
+		s.fake.Set(func() { s.fake.Lookup = nil })
+		s.setFlag(t, statsdFlag, "other")
+		time.Sleep(time.Second)
+		before := len(s.fake.Sent())
+		time.Sleep(time.Minute)
+		if n := len(s.fake.Sent()) - before; n > 0 {
+			t.Errorf("%d datagrams were sent to the server before", n)
+		}
+		s.stop()
+	})
 }
 
 func TestAResolverThatNeverAnswersIsACause(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/runtimemetrics/runtimemetrics/collector"
 	"github.com/runtimemetrics/runtimemetrics/internal/link"
+	"github.com/runtimemetrics/runtimemetrics/internal/mode"
 	"github.com/runtimemetrics/runtimemetrics/internal/names"
 	"github.com/runtimemetrics/runtimemetrics/internal/registry"
 )
@@ -165,14 +166,16 @@ func (o *options) option(s registry.Setting) *option {
 		if err := s.Check(text); err == nil {
 			opt.text, opt.fromEnv = text, true
 		} else {
-			instead := s.Default
+			instead := "using " + s.Default
 			if s.Bool {
 				// Whoever set it did not mean on.
-				opt.text, instead = "false", "false"
-			} else if instead == "" {
-				instead = "none"
+				opt.text, instead = "false", "using false"
+			} else if s.Name == "statsd" && mode.EnvOnly {
+				instead = "nothing is published, unless by Start"
+			} else if s.Default == "" {
+				instead = "using none"
 			}
-			o.note("invalid value %q for environment variable %s: %v; using %s", text, opt.env(), err, instead)
+			o.note("invalid value %q for environment variable %s: %v; %s", text, opt.env(), err, instead)
 		}
 	}
 	return opt

@@ -98,6 +98,12 @@ func (g *guest) begin() {
 			s.busy.Store(false)
 		}
 	}
+	for _, s := range g.sources {
+		if g.names >= maxNames && s.busy.CompareAndSwap(false, true) {
+			g.forget(s)
+			s.busy.Store(false)
+		}
+	}
 }
 
 // call lets a source add its gauges, unless an earlier call is still under way. A
@@ -173,8 +179,7 @@ func (g *guest) name(s *source, text string, cumulative bool) (safe string, ok b
 	return n.safe, true
 }
 
-// room tells whether there is room for one more name. If there is none, the names
-// that s has set neither in this call nor in the one before are forgotten.
+// room tells whether there is room for one more name of s.
 func (g *guest) room(s *source) bool {
 	if g.names < maxNames {
 		return true
@@ -183,6 +188,13 @@ func (g *guest) room(s *source) bool {
 		return false
 	}
 	s.swept = s.calls
+	g.forget(s)
+	return g.names < maxNames
+}
+
+// forget makes room of the names that s has set neither in its last call, or in the
+// one that is under way, nor in the one before.
+func (g *guest) forget(s *source) {
 	for text, n := range s.names {
 		if n.call < s.calls-1 {
 			delete(s.names, text)
@@ -193,5 +205,4 @@ func (g *guest) room(s *source) bool {
 			}
 		}
 	}
-	return g.names < maxNames
 }

@@ -576,7 +576,7 @@ func TestAMillionNamesCostAMillionNothing(t *testing.T) {
 			t.Errorf("%d gauges were sent, want %d", lines, 27+maxNames)
 		}
 		s.stop()
-		expectLogs(t, s, "publishing 27 gauges, and those of 1 sources,", `custom gauges are dropped, the first of them being "n.4096"`)
+		expectLogs(t, s, "publishing 27 gauges, and those of 1 source,", `custom gauges are dropped, the first of them being "n.4096"`)
 	})
 }
 
@@ -619,6 +619,51 @@ func TestNamesThatAreGoneMakeRoom(t *testing.T) {
 			}
 		}
 		expectLogs(t, s, "publishing")
+	})
+}
+
+// TestNamesThatAreGoneMakeRoomForAnotherSource has a source that once made many
+// names up.
+func TestNamesThatAreGoneMakeRoomForAnotherSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		n := 0
+		s.register(func(t *Tick) {
+			t.Gauge("always", 1)
+			if n++; n == 1 {
+				for i := 1; i < maxNames-1; i++ {
+					t.Gauge(fmt.Sprintf("burst.%d", i), 1)
+				}
+			}
+			if n%2 == 1 {
+				t.Gauge("each.second.time", 1)
+			}
+		})
+		s.register(func(t *Tick) { t.Gauge("other", 5) })
+		s.start(t, second)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if got := s.last("p.other"); got != "5" {
+			t.Errorf("the other source's gauge is %q", got)
+		}
+		if got := s.last("p.burst.1"); got != "0" {
+			t.Errorf("a name that is gone is left at %q", got)
+		}
+		for _, name := range []string{"p.always", "p.each.second.time"} {
+			if slices.Contains(s.history(name), "0") {
+				t.Errorf("%s made room", name)
+			}
+		}
+		s.stop()
+		for _, name := range []string{"p.always", "p.each.second.time", "p.other"} {
+			if got := s.last(name); got != "0" {
+				t.Errorf("Stop leaves %s at %q", name, got)
+			}
+		}
+		if got := s.history("p.burst.1"); len(got) != 2 {
+			t.Errorf("the values of a name that is gone are %q, want one and a 0", got)
+		}
+		expectLogs(t, s, "publishing", `custom gauges are dropped, the first of them being "other"`)
 	})
 }
 

@@ -130,6 +130,7 @@ import (
 	"errors"
 	"flag"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -206,7 +207,7 @@ type publisher struct {
 	mu       sync.Mutex
 	byItself bool      // nothing is to be done to publish but to parse flags
 	given    *Config   // what Start was given, until Stop
-	session  *session  // the last one, nil if there was none
+	session  *session  // the last one, nil if there is none or it has ended
 	sources  []*source // replaced, never changed: a tick goes on with what it has
 }
 
@@ -247,6 +248,7 @@ func (p *publisher) start(cfg Config) error {
 		return errors.New("runtimemetrics: Start has been called already; call Stop first")
 	}
 	p.halt()
+	cfg.Tags, cfg.Runtime = slices.Clone(cfg.Tags), slices.Clone(cfg.Runtime)
 	p.given = &cfg
 	if set.publish {
 		p.spawn(&cfg, false, nil)
@@ -283,19 +285,20 @@ func (p *publisher) halt() {
 func (p *publisher) flagSet() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.session == nil || p.session.over {
+	p.wake()
+}
+
+// wake tells the session that a flag has been set, or starts one. The caller holds
+// mu.
+func (p *publisher) wake() {
+	if p.session == nil {
 		p.startAgain()
 	}
 	if p.session != nil {
-		wakeUp(p.session)
-	}
-}
-
-// wakeUp leaves a token in wake, unless there is one already.
-func wakeUp(s *session) {
-	select {
-	case s.wake <- struct{}{}:
-	default:
+		select {
+		case p.session.wake <- struct{}{}:
+		default: // it has been told already
+		}
 	}
 }
 
@@ -307,10 +310,9 @@ func (p *publisher) succeed(s *session, set *settings) bool {
 	if p.session != s || closed(s.stop) {
 		return false
 	}
-	s.over = true
 	p.spawn(s.cfg, false, set)
 	if len(s.wake) > 0 {
-		wakeUp(p.session)
+		p.wake()
 	}
 	return true
 }
@@ -320,12 +322,12 @@ func (p *publisher) succeed(s *session, set *settings) bool {
 func (p *publisher) ended(s *session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !s.over {
-		s.over = true
-		if len(s.wake) > 0 && p.session == s {
-			p.startAgain()
-			wakeUp(p.session)
-		}
+	if p.session != s {
+		return
+	}
+	p.session = nil
+	if len(s.wake) > 0 {
+		p.wake()
 	}
 }
 

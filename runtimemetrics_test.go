@@ -117,9 +117,10 @@ func TestTheSessionEndsInSpiteOfASlowReader(t *testing.T) {
 			}
 		}
 	}()
+	session := p.session
 	p.stop()
 	select {
-	case <-p.session.done:
+	case <-session.done:
 	case <-time.After(12 * time.Second):
 		t.Error("the session waits for the reader")
 	}

@@ -65,7 +65,7 @@ func decide(parsed, fromEnv bool, sinceSet, elapsed time.Duration) (wait time.Du
 	if elapsed < hintAfter {
 		return min(wait, hintAfter-elapsed), false, false
 	}
-	return wait, false, true
+	return wait, false, left == never
 }
 
 // flagsParsed is flag.Parsed without a report of the race detector. There is no

@@ -60,6 +60,14 @@ func New(addr Address, network *Net, pause, now time.Duration) *Link {
 	return l
 }
 
+// Follow takes over what an earlier link has found out about the same server. It
+// serves until a lookup finds something else.
+func (l *Link) Follow(before *Link) {
+	if l.addr == before.addr {
+		l.found, l.peer = before.found, before.peer
+	}
+}
+
 // Answers returns the channel on which the answer of a lookup arrives, for Adopt.
 func (l *Link) Answers() <-chan Answer {
 	if l.resolver == nil {
@@ -84,6 +92,13 @@ func (l *Link) Ready(now time.Duration) error {
 		return fmt.Errorf("the lookup of %s has had no answer for %v", l.addr.host, slowLookup)
 	}
 	return l.err
+}
+
+// Open sees to it that there is a socket, if an address of the server is known.
+func (l *Link) Open(now time.Duration) {
+	if l.conn == nil {
+		l.dial(l.peer, now)
+	}
 }
 
 // Adopt takes over what a lookup has found. What was found before goes on serving

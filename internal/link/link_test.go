@@ -183,6 +183,45 @@ func TestANameThatMovesIsFollowed(t *testing.T) {
 	}
 }
 
+func TestALinkFollowsTheOneBeforeUntilALookupFindsSomethingElse(t *testing.T) {
+	n := &fakenet.Net{Lookup: finds("10.0.0.1")}
+	before := linkTo(t, "stats", on(n))
+	before.Ready(0)
+	before.Adopt(<-before.Answers(), 0)
+	before.Close()
+	l := linkTo(t, "stats", on(n))
+	l.Follow(before)
+	ready(t, l, 0)
+	expect(t, "the server", l.String(), "udp 10.0.0.1:8125")
+	l.Adopt(<-l.Answers(), 0)
+	expect(t, "dials, once the lookup has found the same", n.Dialled(), 2)
+	for _, addr := range []string{"other", "stats:1"} {
+		l := linkTo(t, addr, on(n))
+		l.Follow(before)
+		if err := l.Ready(0); err != ErrNotResolved {
+			t.Errorf("a link to %s is ready with the address of stats: %v", addr, err)
+		}
+	}
+}
+
+func TestOpenGetsASocketAgainWithoutALookup(t *testing.T) {
+	n := &fakenet.Net{Lookup: finds("10.0.0.1"), WriteErr: func(string) error { return errNoRoute }}
+	l := linkTo(t, "stats", on(n))
+	l.Open(0)
+	expect(t, "dials before there is an address", n.Dialled(), 0)
+	l.Ready(0)
+	l.Adopt(<-l.Answers(), 0)
+	if err, fatal := l.Write([]byte("x"), 0); !errors.Is(err, errNoRoute) || !fatal {
+		t.Fatalf("write: %v, fatal %v", err, fatal)
+	}
+	n.Set(func() { n.WriteErr, n.Lookup = nil, nil })
+	l.Open(0)
+	write(t, l, "x")
+	dialled := n.Dialled()
+	l.Open(0)
+	expect(t, "dials while there is a socket", n.Dialled(), dialled)
+}
+
 func TestASocketIsRenewedAfterAMinuteOrTwoPauses(t *testing.T) {
 	for pause, want := range map[time.Duration]time.Duration{
 		100 * time.Millisecond: time.Minute,

@@ -233,7 +233,7 @@ func check(t *testing.T, start func(t *testing.T, env ...string) *harness.Proces
 	t.Run("with an invalid one there is one line and no more", func(t *testing.T) {
 		t.Parallel()
 		p := start(t, "RUNTIMEMETRICS_STATSD=tcp://localhost")
-		p.WaitLog("RUNTIMEMETRICS_STATSD")
+		p.WaitLog("RUNTIMEMETRICS_STATSD: .*; nothing is published, unless by Start$")
 		harness.Eventually(t, "main's goroutine alone is left", func() bool { return p.Do("goroutines") == "1" })
 		p.End()
 		if log := p.Log(); len(log) != 1 {

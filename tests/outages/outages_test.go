@@ -275,7 +275,7 @@ func TestIPv4IsPreferred(t *testing.T) {
 		dns := harness.Resolve(t, "::1", "127.0.0.1")
 		p := service(t, "--dns="+dns.Addr, "--statsd="+harness.Name+":"+s.Port())
 		tick(t, s.Next())
-		want := fmt.Sprintf("publishing 30 gauges, and those of 1 sources, every 100ms to udp %s as svc.*", s.Addr())
+		want := fmt.Sprintf("publishing 30 gauges, and those of 1 source, every 100ms to udp %s as svc.*", s.Addr())
 		if got := p.WaitLog("^publishing"); got != want {
 			t.Errorf("the library logged %q, want %q", got, want)
 		}
