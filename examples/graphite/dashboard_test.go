@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -309,17 +308,8 @@ func (s *stack) runDemoService(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	program := filepath.Join(t.TempDir(), "service")
-	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", program, "./service").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
-	cmd := s.command(program, "--addr="+addr, "--statsd="+s.statsd, "--pause=1",
+	addr := stacktest.FreeAddress(t)
+	cmd := s.command(stacktest.Build(t, "./service"), "--addr="+addr, "--statsd="+s.statsd, "--pause=1",
 		"--metric-prefix="+realService, "--metric-runtime=default")
 	cmd.Dir = dir
 	cmd.Env = append(cmd.Env, "GOMEMLIMIT=64MiB")

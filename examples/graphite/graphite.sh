@@ -44,7 +44,7 @@ start_statsd() { # part script configuration management-port
 
 # healthy asks as StatsD's proxy does.
 healthy() ( # management port
-	exec 3<>"/dev/tcp/127.0.0.1/$1"
+	exec 3<>"/dev/tcp/127.0.0.1/$1" || exit
 	echo health >&3
 	read -r -t 2 line <&3
 	[[ $line == "health: up" ]]

@@ -5,7 +5,6 @@ package interop_test
 import (
 	"fmt"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -33,11 +32,7 @@ func TestStatsDExporter(t *testing.T) {
 // startExporter builds statsd_exporter as go.mod has it and starts it as it
 // comes, but for its addresses.
 func startExporter(t *testing.T) (string, func(string) ([]harness.Gauge, error)) {
-	program := filepath.Join(harness.Dir(t), "statsd_exporter")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", program, "github.com/prometheus/statsd_exporter")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	program := built(t, "github.com/prometheus/statsd_exporter")
 	var addr, url string
 	harness.Daemon(t, func() (*exec.Cmd, func() error) {
 		udp, tcp := harness.UDPPort(t), harness.TCPPorts(t, 1)[0]

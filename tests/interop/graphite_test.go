@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -40,14 +39,8 @@ func startGraphite(t *testing.T) (string, func(string) ([]harness.Gauge, error))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var env []string
-	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "RUNTIMEMETRICS_") {
-			env = append(env, v)
-		}
-	}
 	work := harness.Dir(t)
-	env = append(env, "RUNTIMEMETRICS_GRAPHITE_DIR="+work)
+	env := append(harness.Environment(), "RUNTIMEMETRICS_GRAPHITE_DIR="+work)
 	script := func(args ...string) ([]byte, error) {
 		cmd := exec.Command(filepath.Join(scripts, args[0]), args[1:]...)
 		cmd.Env = env

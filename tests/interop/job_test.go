@@ -274,11 +274,7 @@ func built(t *testing.T, pkg string) string {
 func startJob(t *testing.T, program string, args ...string) (end func()) {
 	t.Helper()
 	cmd := exec.Command(program, append(args, "--metric-prefix=job")...)
-	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "RUNTIMEMETRICS_") {
-			cmd.Env = append(cmd.Env, v)
-		}
-	}
+	cmd.Env = harness.Environment()
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -206,9 +206,10 @@ func TestWhatAKilledPartLeavesIsEnded(t *testing.T) {
 			if gone(pid) {
 				t.Fatal("the child did not outlive the part")
 			}
-			s.says(s.run(0, nil, command), "stopped server")
-			if !gone(pid) {
-				t.Error("the child still runs")
+			out := s.run(0, nil, command)
+			s.says(out, "stopped server")
+			if !gone(pid) || strings.Contains(out, "killing it") {
+				t.Errorf("the child did not get the signal:\n%s", out)
 			}
 		})
 	}

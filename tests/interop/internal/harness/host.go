@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -36,6 +37,11 @@ var build = sync.OnceValues(func() (string, error) {
 	return program, nil
 })
 
+// Environment is that of the test without the library's variables.
+func Environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "RUNTIMEMETRICS_") })
+}
+
 // host is a running process that publishes.
 type host struct {
 	prefix string
@@ -57,13 +63,8 @@ func publish(t testing.TB, server, prefix string, tags map[string]string, args .
 	cmd := exec.Command(program, append([]string{
 		"--statsd=" + server, "--metric-prefix=" + prefix, "--pause=250ms",
 	}, args...)...)
-	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "RUNTIMEMETRICS_") {
-			cmd.Env = append(cmd.Env, v)
-		}
-	}
 	// With nothing to collect, what the runtime says stands still.
-	cmd.Env = append(cmd.Env, "GOGC=off", "GOMEMLIMIT=", "GODEBUG=")
+	cmd.Env = append(Environment(), "GOGC=off", "GOMEMLIMIT=", "GODEBUG=")
 	log := new(lines)
 	cmd.Stderr = log
 	// The host ends with its standard input, so also if this process dies.
