@@ -27,11 +27,20 @@ type system struct {
 	checked time.Time
 	stale   bool // a file failed that was there before, or no descriptor was left for it
 
-	started  time.Time
+	started time.Time
+	sums
+	answers
+}
+
+// sums go on when the cgroups are found anew.
+type sums struct {
 	throttle throttling
 	slowed   slowing
+}
 
-	// On the stack they would escape to the heap.
+// answers are where the system puts its answers: on the stack they would escape to
+// the heap.
+type answers struct {
 	rusage syscall.Rusage
 	rlimit syscall.Rlimit
 	stat   syscall.Stat_t
