@@ -1,7 +1,6 @@
 package harness
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -43,7 +42,7 @@ func (h Host) Start(t testing.TB) *Process {
 	args = append(h.Wrapper[:len(h.Wrapper):len(h.Wrapper)], args...)
 	p := &Process{t: t, Begun: time.Now(), out: newLines(), err: newLines(), exited: make(chan struct{})}
 	p.cmd = exec.Command(args[0], args[1:]...)
-	p.cmd.Env = append(append(environment(), h.Env...), fmt.Sprint("BEGUN=", p.Begun.UnixNano()))
+	p.cmd.Env = append(environment(), h.Env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.err
 	if h.Stderr != nil {
 		p.cmd.Stderr = h.Stderr
@@ -86,7 +85,7 @@ func environment() []string {
 
 // Process is a program that runs.
 type Process struct {
-	Begun time.Time // just before it was started; the program has it in BEGUN, as Unix time in nanoseconds
+	Begun time.Time // just before it was started
 
 	t        testing.TB
 	cmd      *exec.Cmd

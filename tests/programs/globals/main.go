@@ -2,8 +2,8 @@
 // packages read: the environment variable REPLACE says which one. Built with the
 // tag "environment", it has package env in place of flags. It builds with Go 1.21.
 // PARSE says that flags are parsed, unless it is never, and INIT how long it takes
-// to initialise packages. If WITHIN has passed since BEGUN, it writes that it is late
-// and replaces nothing.
+// to initialise packages. If WITHIN has passed by then, it writes that it is late and
+// replaces nothing.
 package main
 
 import (
@@ -12,7 +12,6 @@ import (
 	"log"
 	"net"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/runtimemetrics/runtimemetrics"
@@ -24,10 +23,12 @@ func init() {
 	time.Sleep(d)
 }
 
+// begun is just after the library's packages were initialised.
+var begun = time.Now()
+
 func late() bool {
 	within, err := time.ParseDuration(os.Getenv("WITHIN"))
-	begun, _ := strconv.ParseInt(os.Getenv("BEGUN"), 10, 64)
-	return err == nil && time.Since(time.Unix(0, begun)) > within
+	return err == nil && time.Since(begun) > within
 }
 
 func main() {
