@@ -114,6 +114,7 @@ func changed(was func(float64) float64, at float64, by func(since float64) float
 // TestFaultsAreFound has each fault begin after some ten minutes in a healthy service,
 // what the page then says, and within how many seconds.
 func TestFaultsAreFound(t *testing.T) {
+	t.Parallel()
 	const begin = 800
 	fault := func(w world, gauge string, by func(since float64) float64) { w[gauge] = changed(w[gauge], begin, by) }
 	for _, tt := range []struct {
@@ -222,6 +223,7 @@ RuntimemetricsDescriptorLeak: The least number of open files has risen for 24 mi
 }
 
 func TestAnHourOfAHealthyServiceIsWithoutAFinding(t *testing.T) {
+	t.Parallel()
 	f := newFeed()
 	f.live(healthy(), 0, 3700, func(second int) {
 		if text := f.found("go.a"); text != "" {
@@ -232,6 +234,7 @@ func TestAnHourOfAHealthyServiceIsWithoutAFinding(t *testing.T) {
 
 // TestWhatIsNoFault has what looks a little like one.
 func TestWhatIsNoFault(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		change func(w world)
@@ -393,6 +396,7 @@ func TestEachFindingHasAPlaceInTheDocumentation(t *testing.T) {
 // cache, as it has no time to rest, and a process of its own, because the library's
 // channels belong to that clock for good.
 func TestAnHourOfTheSampleIsWithoutAFinding(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("LIVE_SAMPLE") == "" {
 		cmd := exec.Command(os.Args[0], "-test.v", "-test.run=^TestAnHourOfTheSampleIsWithoutAFinding$")
 		cmd.Env = append(os.Environ(), "LIVE_SAMPLE=1")

@@ -26,41 +26,41 @@ func TestOnePortThatComesBackIsOneProcess(t *testing.T) {
 // loses a datagram of a hundred: never is it taken for two, and never a point lost
 // that came.
 func TestTwentyDaysOfOneProcess(t *testing.T) {
-	const days = 20
-	splits, restarts := 0, 0
-	for day := range days {
-		random := rand.New(rand.NewPCG(uint64(day), 7))
-		f := newFeed()
-		port, total, hour := uint16(0), 0.0, 0
-		for second := range 86_400 {
-			if second%60 == 0 {
-				port = uint16(32768 + random.IntN(28232))
-			}
-			if random.IntN(10_000) == 0 { // a restart, with a port of its own
-				port, total = uint16(32768+random.IntN(28232)), 0
-				restarts++
-			}
-			total += random.Float64() * 1e6
-			if random.IntN(100) > 0 {
-				hour++
-				f.add(f.now, netipPort(port), datagram{samples: []sample{{name: "go.h.mem.total", value: total}, {name: "go.h.mem.malloc", value: total / 100}}})
-			}
-			f.after(time.Second)
-			if second%3600 == 3599 {
-				svc := f.find("go.h")
-				if n := len(svc.times); n < hour-2 || !slices.IsSorted(svc.times) {
-					t.Fatalf("day %d, %d s: %d points of %d", day, second, n, hour)
+	t.Parallel()
+	for day := range 20 {
+		t.Run(fmt.Sprint("day ", day), func(t *testing.T) {
+			t.Parallel()
+			random := rand.New(rand.NewPCG(uint64(day), 7))
+			f := newFeed()
+			port, total, hour, restarts := uint16(0), 0.0, 0, 0
+			for second := range 86_400 {
+				if second%60 == 0 {
+					port = uint16(32768 + random.IntN(28232))
 				}
-				hour = 0
+				if random.IntN(10_000) == 0 { // a restart, with a port of its own
+					port, total = uint16(32768+random.IntN(28232)), 0
+					restarts++
+				}
+				total += random.Float64() * 1e6
+				if random.IntN(100) > 0 {
+					hour++
+					f.add(f.now, netipPort(port), datagram{samples: []sample{{name: "go.h.mem.total", value: total}, {name: "go.h.mem.malloc", value: total / 100}}})
+				}
+				f.after(time.Second)
+				if second%3600 == 3599 {
+					svc := f.find("go.h")
+					if n := len(svc.times); n < hour-2 || !slices.IsSorted(svc.times) {
+						t.Fatalf("after %d s: %d points of %d", second, n, hour)
+					}
+					hour = 0
+				}
+				if len(f.services) > 1 {
+					t.Fatalf("after %d s: %s", second, f.ids())
+				}
 			}
-			if len(f.services) > 1 {
-				splits++
-				t.Errorf("day %d, %d s: %s", day, second, f.ids())
-				break
-			}
-		}
+			t.Logf("%d restarts", restarts)
+		})
 	}
-	t.Logf("%d days, %d restarts: %d splits", days, restarts, splits)
 }
 
 func TestTwoProcessesUnderOnePrefixAreToldApartOnceTheFirstIsBack(t *testing.T) {
