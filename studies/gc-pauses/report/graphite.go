@@ -28,7 +28,8 @@ func (g graphite) render(query url.Values) ([]byte, error) {
 		return nil, err
 	}
 	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s/render: %s: %.300s", g.url, answer.Status, body)
+		// Graphite's page ends in what went wrong.
+		return nil, fmt.Errorf("%s/render: %s: %s", g.url, answer.Status, body[max(0, len(body)-1500):])
 	}
 	return body, nil
 }
@@ -143,8 +144,9 @@ func (g graphite) picture(releases []release) ([]byte, error) {
 	for i, release := range releases {
 		for _, r := range release.runs {
 			// The first point that Graphite has is one second after what it was
-			// asked for, which timeSlice overlooks.
-			points := fmt.Sprintf("timeSlice(scale(stats.gauges.%s.%s,0.000001),'%d','%d')", r.prefix, pause, r.from-1, r.to-1)
+			// asked for, which timeSlice overlooks. Before the first collection, for which a
+			// busy machine may take seconds, there is 0, which a logarithm has no place for.
+			points := fmt.Sprintf("timeSlice(scale(removeBelowValue(stats.gauges.%s.%s,1),0.000001),'%d','%d')", r.prefix, pause, r.from-1, r.to-1)
 			curve := func(points string, width int) string {
 				return fmt.Sprintf("lineWidth(color(alias(timeShift(%s,'%+ds'),'Go %s'),'#%s'),%d)",
 					points, r.from-at, release.name, colours[i%len(colours)], width)

@@ -123,12 +123,12 @@ func TestReport(t *testing.T) {
 	}
 	// From 304 back: three runs of 4 s, two releases, gaps of 3 s: from 280 on.
 	wantTargets := []string{
-		"timeSlice(scale(stats.gauges.old.1.mem.gc.pause,0.000001),'99','103'),'-183s'),'Go 1.21.13'),'#c51b7d'),1)",
-		"timeSlice(scale(stats.gauges.old.2.mem.gc.pause,0.000001),'299','303'),'+12s'),'Go 1.21.13'),'#c51b7d'),1)",
-		"timeSlice(scale(stats.gauges.new.1.mem.gc.pause,0.000001),'199','203'),'-96s'),'Go 1.26.0'),'#e6550d'),1)",
-		"offset(scale(timeSlice(scale(stats.gauges.old.1.mem.gc.pause,0.000001),'99','103'),0),0.030),'-183s'),'Go 1.21.13'),'#c51b7d'),5)",
-		"offset(scale(timeSlice(scale(stats.gauges.old.2.mem.gc.pause,0.000001),'299','303'),0),0.090),'+12s'),'Go 1.21.13'),'#c51b7d'),5)",
-		"offset(scale(timeSlice(scale(stats.gauges.new.1.mem.gc.pause,0.000001),'199','203'),0),0.002),'-96s'),'Go 1.26.0'),'#e6550d'),5)",
+		"timeSlice(scale(removeBelowValue(stats.gauges.old.1.mem.gc.pause,1),0.000001),'99','103'),'-183s'),'Go 1.21.13'),'#c51b7d'),1)",
+		"timeSlice(scale(removeBelowValue(stats.gauges.old.2.mem.gc.pause,1),0.000001),'299','303'),'+12s'),'Go 1.21.13'),'#c51b7d'),1)",
+		"timeSlice(scale(removeBelowValue(stats.gauges.new.1.mem.gc.pause,1),0.000001),'199','203'),'-96s'),'Go 1.26.0'),'#e6550d'),1)",
+		"offset(scale(timeSlice(scale(removeBelowValue(stats.gauges.old.1.mem.gc.pause,1),0.000001),'99','103'),0),0.030),'-183s'),'Go 1.21.13'),'#c51b7d'),5)",
+		"offset(scale(timeSlice(scale(removeBelowValue(stats.gauges.old.2.mem.gc.pause,1),0.000001),'299','303'),0),0.090),'+12s'),'Go 1.21.13'),'#c51b7d'),5)",
+		"offset(scale(timeSlice(scale(removeBelowValue(stats.gauges.new.1.mem.gc.pause,1),0.000001),'199','203'),0),0.002),'-96s'),'Go 1.26.0'),'#e6550d'),5)",
 	}
 	for i := range wantTargets {
 		wantTargets[i] = "lineWidth(color(alias(timeShift(" + wantTargets[i]
