@@ -40,6 +40,7 @@ if [[ -n ${CHILD-} && ! -e $CHILD ]]; then
 	sleep 600 &
 	echo $! >"$CHILD"
 fi
+until [[ -z ${GATE-} || -e $GATE ]]; do sleep 0.1; done
 echo ready
 exec sleep 600
 `,
@@ -212,6 +213,51 @@ func TestWhatAKilledPartLeavesIsEnded(t *testing.T) {
 				t.Errorf("the child did not get the signal:\n%s", out)
 			}
 		})
+	}
+}
+
+func TestSeveralUpsAtOnceStartAStackOnce(t *testing.T) {
+	s := newScripts(t)
+	said := make(chan string)
+	for i := 0; i < 3; i++ {
+		cmd := s.Script("up", "--free-ports")
+		go func() {
+			out, err := cmd.CombinedOutput()
+			said <- fmt.Sprint(string(out), err)
+		}()
+	}
+	var all string
+	for i := 0; i < 3; i++ {
+		all += <-said
+	}
+	if n := strings.Count(all, "server is up"); n != 1 || strings.Count(all, "it is up already") != 2 {
+		t.Errorf("they started it %d times:\n%s", n, all)
+	}
+	s.run(0, nil, "down", "--purge")
+}
+
+func TestAnUpThatIsKilledHalfWayIsContinued(t *testing.T) {
+	s := newScripts(t)
+	gate := filepath.Join(t.TempDir(), "gate")
+	up := s.Script("up", "--free-ports")
+	up.Env = append(up.Env, "GATE="+gate)
+	if err := up.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for s.pid("server") == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	up.Process.Kill()
+	up.Wait()
+	write(t, gate, "")
+	server := s.pid("server")
+	s.says(s.run(0, nil, "up"), "other is up")
+	if s.pid("server") != server || gone(server) {
+		t.Error("the part that was up was started again")
+	}
+	s.says(s.run(0, nil, "down", "--purge"), fmt.Sprintf("stopped server (pid %d)", server))
+	if !gone(server) {
+		t.Error("a part is still running")
 	}
 }
 
