@@ -88,6 +88,7 @@ started=()
 take_back() {
 	local i
 	trap '' INT TERM HUP PIPE
+	exec 8>&- # a start that was interrupted holds the lock itself
 	for ((i = ${#started[@]} - 1; i >= 0; i--)); do stop "${started[i]}" >&2 || true; done
 }
 
@@ -132,7 +133,7 @@ get() { # port path, further flags
 
 answers() { get "$@" >/dev/null; }
 
-built() { # what go build is to build, and flags
+built() { # packages
 	have go || die "go not found: parts of this stack are built from source"
 	say "building ${*##*/}"
 	# Without the version control stamp, which fails in a clone that belongs to
