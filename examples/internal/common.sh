@@ -34,7 +34,8 @@ quietly() {
 trusted() { # directory
 	local dir=$1 ancestor
 	# The name itself, which may be a link, and what is in it.
-	[[ -z $(find "$dir" "$dir/." -maxdepth 1 \( ! -user "$EUID" ! -user 0 -o ! -type l -perm /022 \) -print -quit) ]] || return 1
+	[[ -z $(find "$dir" "$dir/." -maxdepth 1 \
+		\( ! -user "$EUID" ! -user 0 -o ! -type l -perm /022 \) -print -quit) ]] || return 1
 	ancestor=$(realpath "$dir")
 	while [[ $ancestor != / ]]; do
 		ancestor=$(dirname "$ancestor")
