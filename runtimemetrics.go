@@ -293,6 +293,9 @@ func (p *publisher) flagSet() {
 func (p *publisher) wake() {
 	if p.session == nil {
 		p.startAgain()
+		if p.given != nil {
+			return // it begins by looking at the flags
+		}
 	}
 	if p.session != nil {
 		select {

@@ -73,6 +73,42 @@ func TestEverybodyAtOnce(t *testing.T) {
 	}
 }
 
+// TestWhatIsOffComesToRest has nothing to publish, and a flag that is set: when Start
+// has found that, or when the automatic session has no time to look before Start is
+// called.
+func TestWhatIsOffComesToRest(t *testing.T) {
+	for name, before := range map[string]bool{"a flag is set after Start": false, "a flag is set just before Start": true} {
+		t.Run(name, func(t *testing.T) {
+			p := newPublisher(env("RUNTIMEMETRICS_PUBLISH_RUNTIME_STATS", "false"))
+			p.opts.changed = p.flagSet
+			defer p.stop()
+			set := func() {
+				if err := p.opts.list[pauseFlag].Set("1s"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			automatic := p.newSession(&Config{})
+			if before {
+				p.byItself, p.session = true, automatic
+				set()
+			}
+			if err := p.start(Config{StatsD: "127.0.0.1:9", Logf: t.Logf}); err != nil {
+				t.Fatal(err)
+			}
+			if before {
+				automatic.main(nil, true, nil)
+			} else {
+				set()
+			}
+			eventually(t, "no session is left", func() bool {
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				return p.session == nil
+			})
+		})
+	}
+}
+
 // TestTheSessionEndsInSpiteOfASlowReader has a unix socket whose reader takes a
 // datagram now and then, so that no write fails and each takes long. All of a tick
 // and its zeros would take it half a minute.
