@@ -91,7 +91,7 @@
 //	/cpu/classes/scavenge/assist  CPU time that allocating goroutines spent returning memory: the memory limit is too near
 //	/gc/heap/live                 heap found in use by the last collection: something leaks if it grows for hours
 //	/gc/gomemlimit                current GOMEMLIMIT; 0 if there is none
-//	/gc/limiter/last-enabled      last collection that was cut short because collecting took half of the CPU; any value but 0 is bad
+//	/gc/limiter/last-enabled      last collection that was cut short because collecting took half of the CPU; bad if it keeps rising under a memory limit, while a busy machine alone can cause one
 //	/gc/cycles/forced             collections forced by runtime.GC: usually a mistake
 //	/gc/gogc                      current GOGC, percent; 0 if it is off
 //	/gc/finalizers/backlog        finalizers that are due and have not run: if it grows, one blocks, and the others keep their memory (Go 1.26)
