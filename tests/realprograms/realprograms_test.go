@@ -29,6 +29,7 @@ func TestMain(m *testing.M) { os.Exit(harness.Run(m)) }
 // makes of main.go is built in its place.
 func build(t *testing.T, module, folder string, edit func(string) string) string {
 	t.Helper()
+	harness.Go(t, "mod", "download", module) // of which no test needs a package
 	dir := strings.TrimSpace(harness.Go(t, "list", "-m", "-f={{.Dir}}", module))
 	source, err := os.ReadFile(filepath.Join(dir, "main.go"))
 	if err != nil {
