@@ -197,7 +197,11 @@ func TestEveryFieldOfHeap(t *testing.T) {
 	t.Logf("\n%s", &table)
 
 	// What the real module documents.
-	dir, err := exec.Command("go", "list", "-m", "-f={{.Dir}}", "github.com/elastic/beats/v7").Output()
+	const beats = "github.com/elastic/beats/v7" // of which no test needs a package
+	if out, err := exec.Command("go", "mod", "download", beats).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	dir, err := exec.Command("go", "list", "-m", "-f={{.Dir}}", beats).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
