@@ -11,10 +11,10 @@ import (
 // os ends the program by SIGPIPE then, if the file is standard output or error. It
 // fails as well if the program has closed the file: something else may have its
 // descriptor by now.
-type raw struct{ *os.File }
+type raw struct{ file *os.File }
 
 func (f raw) Write(line []byte) (written int, err error) {
-	conn, err := f.SyscallConn()
+	conn, err := f.file.SyscallConn()
 	if err != nil {
 		return 0, err
 	}
