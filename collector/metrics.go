@@ -32,17 +32,36 @@ type difference struct{ name, whole, less string }
 // available returns the metrics of the running Go, sorted by name, and behind
 // them those of derived that it has the parts of.
 func available() []metrics.Description {
-	all := metrics.All()
-	has := func(name string) bool {
-		return slices.ContainsFunc(all, func(d metrics.Description) bool { return d.Name == name })
-	}
-	var made []metrics.Description
-	for _, d := range derived {
-		if has(d.whole) && has(d.less) {
-			made = append(made, metrics.Description{Name: d.name, Kind: metrics.KindUint64})
+	all := slices.Clip(metrics.All()) // the whole program shares what it returns
+	for _, made := range derived {
+		if slices.ContainsFunc(all, func(d metrics.Description) bool { return d.Name == made.whole }) {
+			all = append(all, metrics.Description{Name: made.name, Kind: metrics.KindUint64})
 		}
 	}
-	return append(slices.Clip(all), made...) // all is shared by the whole program
+	return all
+}
+
+// parts returns the metric that is to be read for the one called name, and the one
+// to be subtracted from it, empty if there is none.
+func parts(name string) (whole, less string) {
+	for _, made := range derived {
+		if made.name == name {
+			return made.whole, made.less
+		}
+	}
+	return name, ""
+}
+
+// place returns the place of the metric called name in the samples, to which it is
+// added if it is not there yet.
+func place(name string, samples *[]metrics.Sample) int {
+	for i, s := range *samples {
+		if s.Name == name {
+			return i
+		}
+	}
+	*samples = append(*samples, metrics.Sample{Name: name})
+	return len(*samples) - 1
 }
 
 // ParsePatterns splits a comma-separated list of patterns for
@@ -140,24 +159,15 @@ type runtimeMetric struct {
 func selectMetrics(patterns []string, samples []metrics.Sample) ([]runtimeMetric, []metrics.Sample) {
 	var selected []runtimeMetric
 	taken := map[string]bool{}
-	sample := func(name string) int {
-		i := slices.IndexFunc(samples, func(s metrics.Sample) bool { return s.Name == name })
-		if i < 0 {
-			i = len(samples)
-			samples = append(samples, metrics.Sample{Name: name})
-		}
-		return i
-	}
 	for _, d := range available() {
 		for _, p := range patterns {
 			if !matches(p, d.Name) {
 				continue
 			}
-			m := runtimeMetric{less: -1, scale: 1, cumulative: d.Cumulative}
-			if i := slices.IndexFunc(derived, func(made difference) bool { return made.name == d.Name }); i >= 0 {
-				m.sample, m.less = sample(derived[i].whole), sample(derived[i].less)
-			} else {
-				m.sample = sample(d.Name)
+			whole, less := parts(d.Name)
+			m := runtimeMetric{sample: place(whole, &samples), less: -1, scale: 1, cumulative: d.Cumulative}
+			if less != "" {
+				m.less = place(less, &samples)
 			}
 			base, unit := gaugeName(d.Name)
 			m.name = unique(base+unit, d.Name, taken)
