@@ -1,6 +1,6 @@
-// Package cost counts what a tick costs: stop-the-world events and heap
-// allocations, never time. Each count is taken in a process of its own, without
-// the race detector, which allocates.
+// Package cost weighs the binary and counts what a tick costs: stop-the-world
+// events and heap allocations, never time. Each count is taken in a process of its
+// own, without the race detector, which allocates.
 package cost
 
 import (
