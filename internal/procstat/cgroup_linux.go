@@ -1,7 +1,6 @@
 package procstat
 
 import (
-	"bytes"
 	"math"
 	"os"
 	"strings"
@@ -11,12 +10,10 @@ import (
 // findCgroups finds where each controller counts this process. On a hybrid
 // machine some controllers are in cgroup v1 and some in v2.
 func (r *Reader) findCgroups() {
-	r.cgroup = r.file("/proc/self/cgroup")
-	r.cgroups = bytes.Clone(r.contents(r.cgroup))
+	cgroups := r.watch("/proc/self/cgroup")
 	mountinfo, _ := r.once("/proc/self/mountinfo")
-	mountinfo = bytes.Clone(mountinfo)
 
-	if dirs, v1 := r.home(mountinfo, "memory", "memory.usage_in_bytes", "memory.current"); dirs != nil {
+	if dirs, v1 := r.home(cgroups, mountinfo, "memory", "memory.usage_in_bytes", "memory.current"); dirs != nil {
 		r.findMemory(dirs, v1)
 		if v1 {
 			r.findOOMKills(dirs[0] + "/memory.oom_control")
@@ -26,13 +23,13 @@ func (r *Reader) findCgroups() {
 			r.findNumber(dirs[0]+"/memory.swap.current", memorySwap)
 		}
 	}
-	if dirs, v1 := r.home(mountinfo, "cpu", "cpu.cfs_quota_us", "cpu.max"); dirs != nil {
+	if dirs, v1 := r.home(cgroups, mountinfo, "cpu", "cpu.cfs_quota_us", "cpu.max"); dirs != nil {
 		r.findCPU(dirs, v1)
 	}
-	if dirs, _ := r.home(mountinfo, "pids", "pids.current", "pids.current"); dirs != nil {
+	if dirs, _ := r.home(cgroups, mountinfo, "pids", "pids.current", "pids.current"); dirs != nil {
 		r.findPids(dirs)
 	}
-	if dirs, _ := r.home(mountinfo, "", "", "cgroup.procs"); dirs != nil {
+	if dirs, _ := r.home(cgroups, mountinfo, "", "", "cgroup.procs"); dirs != nil {
 		r.findPressure(dirs[0]+"/cpu.pressure", cpuPressure, cpuPressureFull)
 		r.findPressure(dirs[0]+"/memory.pressure", memoryPressure, memoryPressureFull)
 		r.findPressure(dirs[0]+"/io.pressure", ioPressure, ioPressureFull)
@@ -42,8 +39,8 @@ func (r *Reader) findCgroups() {
 // home returns the cgroup in which a controller (empty: v2 itself) counts this
 // process, and those that it is nested in, up to the last that is visible; nil
 // if there is none. Each controller is known by a file.
-func (r *Reader) home(mountinfo []byte, controller, fileV1, fileV2 string) (dirs []string, v1 bool) {
-	path, v1, ok := cgroupOf(r.cgroups, controller)
+func (r *Reader) home(cgroups, mountinfo []byte, controller, fileV1, fileV2 string) (dirs []string, v1 bool) {
+	path, v1, ok := cgroupOf(cgroups, controller)
 	if !ok {
 		return nil, false
 	}
@@ -69,8 +66,10 @@ func (r *Reader) home(mountinfo []byte, controller, fileV1, fileV2 string) (dirs
 		break
 	}
 	// Where v2 has not enabled a controller, the next cgroup above that has it
-	// counts.
+	// counts. It may be enabled while the process runs: systemd does so when a
+	// service gets its first limit.
 	for len(dirs) > 0 && !r.exists(dirs[0]+"/"+name) {
+		r.watch(dirs[0] + "/cgroup.controllers")
 		dirs = dirs[1:]
 	}
 	if len(dirs) == 0 {

@@ -770,4 +770,11 @@ func TestContainerWithACgroupNamespace(t *testing.T) {
 		got := start(t, inner, "unshare -m -C sh -c '"+mount+` && exec "$0"'`).do(t, "read")
 		expect(t, got, "cgroup.memory.limit.bytes", 64<<20)
 	})
+	t.Run("whose mount comes after many others", func(t *testing.T) { // the layers of an image, for one
+		dir := t.TempDir()
+		many := "for i in $(seq 60); do mkdir " + dir + "/$i && mount -t tmpfs none " + dir + "/$i || exit; done"
+		mount := version(inner, "mount -t cgroup -o memory none ", "mount -t cgroup2 none ") + t.TempDir()
+		got := start(t, inner, "unshare -m -C sh -c '"+many+"; "+mount+` && exec "$0"'`).do(t, "read")
+		expect(t, got, "cgroup.memory.limit.bytes", 64<<20)
+	})
 }

@@ -22,12 +22,10 @@ type system struct {
 	keep  int // how many may be
 	buf   []byte
 
-	cgroup  *file  // /proc/self/cgroup
-	cgroups []byte // what it said when the cgroups were found
+	watched []watched // what says where the cgroups are, and what they have
 	checked time.Time
 	stale   bool // a file failed that was there before, or no descriptor was left for it
 
-	started time.Time
 	sums
 	answers
 }
@@ -64,11 +62,42 @@ func (r *Reader) find() {
 		return
 	}
 	keep := r.keepable()
-	if r.checked.IsZero() || r.stale || keep != r.keep || !bytes.Equal(r.contents(r.cgroup), r.cgroups) {
+	if r.checked.IsZero() || keep != r.keep || r.changed() || r.stale {
 		r.keep = keep
 		r.open()
 	}
 	r.checked = now
+}
+
+// A watched is a file and what it said when the cgroups were found.
+type watched struct {
+	*file
+	said []byte
+}
+
+// watch returns what a file says now. When that changes, the cgroups are found anew.
+func (r *Reader) watch(path string) []byte {
+	for _, w := range r.watched {
+		if w.path == r.root+path {
+			return w.said
+		}
+	}
+	f := r.file(path)
+	if f == nil {
+		return nil
+	}
+	said := bytes.Clone(r.contents(f))
+	r.watched = append(r.watched, watched{f, said})
+	return said
+}
+
+func (r *Reader) changed() bool {
+	for _, w := range r.watched {
+		if !bytes.Equal(r.contents(w.file), w.said) {
+			return true
+		}
+	}
+	return false
 }
 
 // keepable returns how many files may stay open: a sixteenth of what the process
@@ -85,7 +114,7 @@ func (r *Reader) open() {
 	for _, f := range r.files {
 		r.close(f)
 	}
-	r.files, r.sources, r.stale = nil, nil, false
+	r.files, r.sources, r.watched, r.stale = nil, nil, nil, false
 	r.known = [len(catalogue)]bool{}
 	if r.buf == nil {
 		r.buf = make([]byte, firstBuffer)
@@ -221,14 +250,7 @@ func (r *Reader) age(ticks uint64) {
 	if err != nil || ticks > uint64((up+time.Second)/tick) {
 		return
 	}
-	// It follows when the clock is set, but does not jitter with what the system
-	// rounds: up to a second either way.
-	ago := max(up-time.Duration(ticks)*tick, 0)
-	start := r.now().Add(-ago)
-	if d := start.Sub(r.started); d > 2*time.Second || d < -2*time.Second {
-		r.started = start
-	}
-	r.setStart(r.started, ago)
+	r.setStart(max(up-time.Duration(ticks)*tick, 0))
 }
 
 // bootClock tells the time since the boot, in the clock in which the kernel counts
@@ -269,8 +291,8 @@ func (r *Reader) try(path string) (*file, error) {
 }
 
 // once returns what is in a file that is read this time only, and not through
-// package os, which would take two more descriptors for its poller. It is valid
-// until the next read.
+// package os, which would take two more descriptors for its poller. It reads on
+// until the end: of mountinfo, the kernel hands out a page at a time.
 func (r *Reader) once(path string) ([]byte, error) {
 	fd, err := openPath(r.root + path)
 	if err != nil {
@@ -278,7 +300,19 @@ func (r *Reader) once(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer syscall.Close(fd)
-	return r.pread(fd)
+	var all []byte
+	for {
+		n, err := syscall.Read(fd, r.buf)
+		switch {
+		case err == syscall.EINTR:
+		case err != nil:
+			return nil, err
+		case n == 0:
+			return all, nil
+		default:
+			all = append(all, r.buf[:n]...)
+		}
+	}
 }
 
 // later is file for what is read in some circumstances only: it is opened when

@@ -48,8 +48,7 @@ func (r *Reader) findSystem() {
 		if err != nil {
 			r.setInitialized()
 		} else {
-			start := time.Unix(0, r.created.Nanoseconds())
-			r.setStart(start, r.now().Sub(start))
+			r.setStart(r.now().Sub(time.Unix(0, r.created.Nanoseconds())))
 		}
 	}, cpuUser, cpuSys, startTime, uptime)
 	// Package syscall does not have these two calls, and an address is all that

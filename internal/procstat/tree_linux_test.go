@@ -296,6 +296,59 @@ func TestMovedProcessIsFollowedWithinAMinute(t *testing.T) {
 	}
 }
 
+func TestAControllerThatIsEnabledLaterIsSeen(t *testing.T) {
+	const here, slice = "sys/fs/cgroup/a.slice/b.slice/c.service/", "sys/fs/cgroup/a.slice/b.slice/"
+	for _, test := range []struct {
+		name    string
+		said    string // where it is enabled
+		files   map[string]string
+		removed string // until then
+		gauge   string
+		want    int64
+	}{
+		{"of CPU, as by systemctl set-property CPUQuota=", here, map[string]string{"cpu.max": "30000 100000\n", "cpu.stat": "nr_periods 9\nnr_throttled 8\nthrottled_usec 7\n"}, "", "cgroup.cpu.quota_millicores", 300},
+		{"of memory, where the process is", here, map[string]string{"memory.current": "5000\n", "memory.max": "6000\n", "memory.stat": "inactive_file 1\n"}, "", "cgroup.memory.limit.bytes", 6000},
+		{"of threads, above the process", slice, map[string]string{"pids.current": "7\n", "pids.max": "9\n"}, here + "pids.current", "cgroup.pids_limit", 9},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			tr := loadTree(t, "testdata/v2-nested.txt")
+			root := tr.write(t)
+			remove := func(path string) {
+				if err := os.Remove(filepath.Join(root, path)); err != nil && !os.IsNotExist(err) {
+					t.Fatal(err)
+				}
+			}
+			for _, dir := range []string{here, slice} {
+				write(t, filepath.Join(root, dir, "cgroup.controllers"), "\n")
+			}
+			for name := range test.files {
+				remove(here + name)
+				remove(test.said + name)
+			}
+			if test.removed != "" {
+				remove(test.removed)
+			}
+			r, c := treeReader(t, root)
+			if before := fromFiles(r)[test.gauge]; before == test.want {
+				t.Fatalf("%s is %d before", test.gauge, before)
+			}
+			for name, text := range test.files {
+				write(t, filepath.Join(root, test.said, name), text)
+			}
+			write(t, filepath.Join(root, test.said, "cgroup.controllers"), "cpu memory pids\n")
+			c.time = c.time.Add(checkEvery)
+			if got := fromFiles(r)[test.gauge]; got != test.want {
+				t.Errorf("a minute later %s is %d, want %d", test.gauge, got, test.want)
+			}
+			sources := &r.sources[0]
+			c.time = c.time.Add(checkEvery)
+			if fromFiles(r); sources != &r.sources[0] {
+				t.Error("it looks anew each minute")
+			}
+		})
+	}
+}
+
 // unusable puts something that cannot be read in the place of each open file.
 func unusable(t testing.TB, r *Reader) {
 	dir, err := os.Open(".")
@@ -648,6 +701,11 @@ func TestStartTimeFollowsTheClockWithoutJitter(t *testing.T) {
 	up = 899 * time.Second // gVisor rounds down
 	if r.age(90000); r.value[uptime] != 0 || r.value[startTime] != c.time.Unix() {
 		t.Errorf("rounded down: started at %d and up for %d", r.value[startTime], r.value[uptime])
+	}
+	// What time.Now returns has a monotonic reading, which nobody sets.
+	r.now = time.Now
+	if r.age(1); strings.Contains(r.started.String(), " m=") {
+		t.Errorf("%v does not follow a clock that is set", r.started)
 	}
 	r.known[startTime], r.known[uptime] = false, false
 	if r.age(1 << 63); r.known[startTime] || r.known[uptime] {
