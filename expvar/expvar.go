@@ -78,6 +78,7 @@ func (r *reader) collect(tick sink) {
 	r.tick = tick
 	r.prefix, r.depth, r.found = "expvar", 0, r.found[:0] // whatever a panic has left
 	r.walk(expvar.Do)
+	clear(r.found[:cap(r.found)]) // it would keep variables alive that the program has deleted
 }
 
 // walk gathers variables first and reads them then: a Func may take its time, or
@@ -201,12 +202,13 @@ func (r *reader) value(key string, value any) {
 	}
 }
 
-// fromJSON takes any other value by way of what it is at /debug/vars.
+// fromJSON takes any other value by way of what it is at /debug/vars. Decode alone
+// would take the 1.2 of a version 1.2.3.
 func (r *reader) fromJSON(key string, text []byte) {
 	decoder := json.NewDecoder(strings.NewReader(string(text)))
 	decoder.UseNumber() // whole numbers above 2^53 stay exact
 	var value any
-	if decoder.Decode(&value) == nil {
+	if json.Valid(text) && decoder.Decode(&value) == nil {
 		r.value(key, value)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -54,6 +55,9 @@ func init() {
 	expvar.Publish("test.text", text(`{"n": 9007199254740993, "x": [1], "s": "t", "o": {"f": 1.5e2}}`))
 	expvar.Publish("test.garbage", text(`{"n":`))
 	expvar.Publish("test.empty", text(""))
+	expvar.Publish("test.version", text("1.2.3"))
+	expvar.Publish("test.built", text("2026-11-27 07:00"))
+	expvar.Publish("test.peer", text("10.0.0.7:80"))
 }
 
 // sent is a sink that keeps what it is given.
@@ -174,6 +178,31 @@ func TestNamesDoNotFillMemory(t *testing.T) {
 }
 
 // TestExpvarsArriveAtStatsD goes the whole way.
+func TestVariablesThatAreDeletedAreNotKeptAlive(t *testing.T) {
+	m := expvar.Get("test.codes").(*expvar.Map)
+	var freed atomic.Int32
+	const connections = 100
+	for i := 0; i < connections; i++ {
+		buffer := new([1 << 10]byte) // a connection's
+		runtime.SetFinalizer(buffer, func(*[1 << 10]byte) { freed.Add(1) })
+		m.Set(fmt.Sprint("connection", i), expvar.Func(func() any { return int(buffer[0]) }))
+	}
+	r := newReader()
+	collect(r)
+	for i := 0; i < connections; i++ {
+		m.Delete(fmt.Sprint("connection", i))
+	}
+	collect(r)
+	for tries := 0; tries < 1000 && freed.Load() < connections; tries++ {
+		runtime.GC()
+		time.Sleep(time.Millisecond)
+	}
+	if n := freed.Load(); n < connections {
+		t.Errorf("%d of %d variables that were deleted are kept alive", connections-n, connections)
+	}
+	runtime.KeepAlive(r)
+}
+
 func TestExpvarsArriveAtStatsD(t *testing.T) {
 	server, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
