@@ -91,6 +91,7 @@ func (g *guest) main() {
 // begin prepares for a tick.
 func (g *guest) begin() {
 	g.out.reset()
+	clear(g.levels) // or it would keep sources that are gone, and what is theirs
 	g.next, g.levels, g.names, g.gauges, g.dropped = 0, g.levels[:0], 0, 0, ""
 	for _, s := range g.sources {
 		if s.busy.CompareAndSwap(false, true) { // else its names are not to be looked at

@@ -405,6 +405,30 @@ func TestASourceThatIsUnregisteredEndsWithZeros(t *testing.T) {
 	})
 }
 
+func TestSourcesThatAreUnregisteredAreNotKeptAlive(t *testing.T) {
+	s := newService()
+	var ticks, freed atomic.Int32
+	defer s.register(func(t *Tick) { t.Gauge("stays", 1); ticks.Add(1) })()
+	const connections = 20
+	var unregister []func()
+	for i := range connections {
+		buffer := new([1 << 10]byte) // a connection's
+		runtime.SetFinalizer(buffer, func(*[1 << 10]byte) { freed.Add(1) })
+		unregister = append(unregister, s.register(func(t *Tick) { t.Gauge(fmt.Sprint("connection", i), int64(buffer[0])) }))
+	}
+	s.start(t, Config{Prefix: "p", Pause: minPause})
+	defer s.stop()
+	eventually(t, "two ticks", func() bool { return ticks.Load() >= 2 })
+	for _, unregister := range unregister {
+		unregister()
+	}
+	unregister = nil
+	eventually(t, "the memory of sources that are gone is freed", func() bool {
+		runtime.GC()
+		return freed.Load() == connections
+	})
+}
+
 func TestALevelOfASourceThatIsUnregisteredWhileItIsStuckEndsAtZero(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService()

@@ -54,7 +54,7 @@ func (l *logger) next() func() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.lines) == 0 {
-		l.busy = false
+		l.busy, l.lines = false, nil
 		return nil
 	}
 	write := l.lines[0]

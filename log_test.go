@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -62,6 +63,19 @@ func TestLinesAreLoggedInTheirOrderAndNoGoroutineRemains(t *testing.T) {
 		defer l.mu.Unlock()
 		return !l.busy
 	})
+}
+
+func TestALineThatWasWrittenIsNotKeptAlive(t *testing.T) {
+	var l logger
+	var freed atomic.Bool
+	owner := new([1 << 10]byte) // of Logf
+	runtime.SetFinalizer(owner, func(*[1 << 10]byte) { freed.Store(true) })
+	l.print(func(string) { owner[0]++ }, "")
+	eventually(t, "the logger's memory is freed", func() bool {
+		runtime.GC()
+		return freed.Load()
+	})
+	runtime.KeepAlive(&l)
 }
 
 func TestALoggerThatFailsLosesItsLineOnly(t *testing.T) {
