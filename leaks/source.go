@@ -188,7 +188,7 @@ func sentence(goroutines int, p place) string {
 	if p.goroutine != p.function {
 		began = ", in a goroutine of " + p.goroutine
 	}
-	return fmt.Sprintf("%d %s for ever for %s in %s (%s:%d)%s; the profile at /debug/pprof/goroutineleak has the stacks",
+	return fmt.Sprintf("%d %s for ever for %s in %s (%s:%d)%s; net/http/pprof has the stacks, at /debug/pprof/goroutineleak",
 		goroutines, who, p.waitsFor, p.function, p.file, p.line, began)
 }
 

@@ -170,7 +170,7 @@ func TestTheFirstCheckComesAnIntervalAfterTheFirstTick(t *testing.T) {
 	want(t, r.tick(time.Second), sent{"leaks.checks": 0})
 	r.finish(result{goroutines: 7, took: 50 * time.Millisecond, places: map[place]int{somewhere: 7}})
 	want(t, r.tick(10*time.Second), sent{"leaks.checks": 1, "leaks.goroutines": 7, "leaks.check.ns": 50_000_000})
-	r.wantLines(t, "7 goroutines have leaked: they wait for ever for chan send in main.ask.func1 (faults.go:31); the profile at /debug/pprof/goroutineleak has the stacks")
+	r.wantLines(t, "7 goroutines have leaked: they wait for ever for chan send in main.ask.func1 (faults.go:31); net/http/pprof has the stacks, at /debug/pprof/goroutineleak")
 }
 
 func TestATickDoesNotWaitForACheck(t *testing.T) {
@@ -250,7 +250,7 @@ func TestAPlaceIsLoggedOnceAndAtMostTwentyAre(t *testing.T) {
 		r.tick(0)
 	}
 	said := func(goroutines string, line int) string {
-		return fmt.Sprintf("%s for ever for select in main.f (f.go:%d), in a goroutine of main.g; the profile at /debug/pprof/goroutineleak has the stacks", goroutines, line)
+		return fmt.Sprintf("%s for ever for select in main.f (f.go:%d), in a goroutine of main.g; net/http/pprof has the stacks, at /debug/pprof/goroutineleak", goroutines, line)
 	}
 	r.tick(0)
 	ticks(map[place]int{at(1): 1, at(2): 5})
