@@ -35,6 +35,7 @@ type session struct {
 	out       *sink // the library's own gauges of this tick
 	collector *collector.Collector
 	guests    guests
+	earliest  time.Duration // when the first tick may be
 	due       time.Duration // when the next tick is
 	begun     bool          // gauges were sent, and their levels stand
 	announced bool          // the start line was logged
@@ -55,6 +56,7 @@ type guests struct {
 // session owns them.
 type books struct {
 	ticks  int
+	server link.Address // which health is about
 	health health
 	said   map[string]bool // causes of which a line was logged
 	epoch  int             // the last one
@@ -95,7 +97,7 @@ func (s *session) main(before *session, auto bool, set *settings) {
 	s.sayNotes()
 	if begin && set.publish {
 		s.begin(before, auto)
-		s.loop(auto)
+		s.loop()
 	}
 }
 
@@ -113,6 +115,9 @@ func closed(c <-chan struct{}) bool {
 // if there is one.
 func (s *session) begin(before *session, auto bool) {
 	p, now := s.pub, s.pub.now()
+	if p.books.server != s.set.addr {
+		p.books.server, p.books.health = s.set.addr, health{lost: p.books.health.lost}
+	}
 	s.link = link.New(s.set.addr, p.net, s.set.pause, now)
 	if before != nil {
 		s.link.Follow(before.link)
@@ -128,19 +133,26 @@ func (s *session) begin(before *session, auto bool) {
 		p.books.epoch++
 		s.guests.levels, s.guests.epoch = map[*source][]string{}, p.books.epoch
 	}
-	s.due = now
-	if s.link.Ready(now) == link.ErrNotResolved || auto {
-		s.due += firstTick
+	switch {
+	case before != nil:
+		s.earliest = before.earliest
+	case !auto:
+		s.earliest = now
+	case mode.EnvOnly:
+		s.earliest = firstTick
+	default:
+		s.earliest = now + firstTick
 	}
-	if auto && mode.EnvOnly {
-		s.due = max(now, firstTick)
+	s.due = max(now, s.earliest)
+	if s.link.Ready(now) == link.ErrNotResolved {
+		s.due = max(s.due, now+firstTick)
 	}
 }
 
 // loop ticks until the session ends. The first tick comes when it is due, the
 // second one after a random part of the pause, the others a pause after each
 // other: processes that were started together drift apart, and stay apart.
-func (s *session) loop(auto bool) {
+func (s *session) loop() {
 	first := true
 	tick := time.NewTimer(s.due - s.pub.now())
 	defer tick.Stop()
@@ -165,9 +177,9 @@ func (s *session) loop(auto bool) {
 		case answer := <-s.link.Answers():
 			now := s.pub.now()
 			s.link.Adopt(answer, now)
-			if first && !auto {
-				s.due = now
-				tick.Reset(0)
+			if first {
+				s.due = max(now, s.earliest)
+				tick.Reset(s.due - now)
 			}
 		case g := <-s.guests.done:
 			s.take(g)
@@ -203,10 +215,12 @@ func (s *session) tick(now time.Duration) {
 	if err == nil {
 		err = s.flush(s.out, s.set.pause/2, s.stop)
 	}
-	if err == nil {
+	if err == nil || len(s.out.ends)-gauges > maxNames { // of sources that came and went in an outage
 		for _, source := range gone {
 			delete(s.guests.levels, source)
 		}
+	}
+	if err == nil {
 		s.announce(gauges, len(sources))
 	}
 	s.report(books.health.tick(err, now))

@@ -237,6 +237,36 @@ func TestZerosOfASourceThatIsUnregisteredDuringAnOutageFollow(t *testing.T) {
 	})
 }
 
+func TestSourcesThatComeAndGoDuringAnOutageAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService()
+		s.fake.Set(func() { s.fake.WriteErr = func(string) error { return errUnreachable } })
+		s.start(t, Config{Prefix: "p", Pause: time.Second})
+		const atOnce = 100
+		for i := 0; i < 120; i++ {
+			var unregister []func()
+			for i := range atOnce {
+				unregister = append(unregister, s.register(func(t *Tick) { t.Gauge(fmt.Sprint("connection", i), 1) }))
+			}
+			time.Sleep(time.Second)
+			for _, unregister := range unregister {
+				unregister()
+			}
+		}
+		s.fake.Set(func() { s.fake.WriteErr = nil })
+		before := len(s.fake.Sent())
+		time.Sleep(2 * time.Second) // datagrams that are many are spread
+		zeros := 0
+		for _, d := range s.fake.Sent()[before:] {
+			zeros += strings.Count(d.Text, ":0|g")
+		}
+		if most := maxNames + 3*atOnce; zeros > most {
+			t.Errorf("the outage ends with %d zeros, want at most %d", zeros, most)
+		}
+		s.stop()
+	})
+}
+
 // TestStopAfterATickThatWasLostSendsZeros: the network works again, and the server
 // has gone on living.
 func TestStopAfterATickThatWasLostSendsZeros(t *testing.T) {
@@ -574,6 +604,62 @@ func TestALongOutageIsTwoLines(t *testing.T) {
 	})
 }
 
+// TestWhatIsSaidOfAServerIsNotSaidOfTheNext begins with a server that is down, of
+// which the log has said so.
+func TestWhatIsSaidOfAServerIsNotSaidOfTheNext(t *testing.T) {
+	down := func(peer string) error {
+		if peer == "10.0.0.9:8125" {
+			return errUnreachable
+		}
+		return nil
+	}
+	t.Run("whose name does not resolve", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newService("RUNTIMEMETRICS_STATSD", "10.0.0.9")
+			s.fake.WriteErr = down
+			s.parse()
+			s.auto()
+			time.Sleep(time.Minute)
+			expectLogs(t, s, "10.0.0.9:8125 fails")
+			s.start(t, Config{StatsD: "stats"})
+			time.Sleep(time.Minute)
+			s.stop()
+			expectLogs(t, s, "stats:8125 fails")
+		})
+	})
+	t.Run("which has never failed", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newService()
+			s.fake.WriteErr = down
+			s.start(t, Config{StatsD: "10.0.0.9", Self: true, Prefix: "p"})
+			time.Sleep(time.Minute)
+			s.stop()
+			expectLogs(t, s, "10.0.0.9:8125 fails")
+			s.start(t, Config{StatsD: "10.0.0.2", Self: true, Prefix: "p"})
+			time.Sleep(time.Minute)
+			if lost := s.last("p.runtimemetrics.lost"); lost == "0" {
+				t.Error("the cumulative gauge of lost ticks went back")
+			}
+			s.stop()
+			expectLogs(t, s, "publishing")
+		})
+	})
+	t.Run("which a flag names", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newService("RUNTIMEMETRICS_STATSD", "10.0.0.9")
+			s.fake.WriteErr = down
+			s.parse()
+			s.auto()
+			time.Sleep(time.Minute)
+			expectLogs(t, s, "10.0.0.9:8125 fails")
+			s.setFlag(t, statsdFlag, "10.0.0.2")
+			time.Sleep(time.Minute)
+			s.stop()
+			expectLogs(t, s, "publishing")
+		})
+	})
+}
+
 func TestStopBeforeTheFirstDatagramSendsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService()
@@ -628,6 +714,19 @@ func TestNotesGoToTheLogfOfStart(t *testing.T) {
 		time.Sleep(time.Second)
 		s.stop()
 		expectLogs(t, s, "RUNTIMEMETRICS_PAUSE", "publishing")
+	})
+}
+
+func TestStartSaysWhyNothingIsPublished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService("RUNTIMEMETRICS_PUBLISH_RUNTIME_STATS", "enabled")
+		s.begin(&Config{}, true) // as init does
+		s.start(t, Config{})
+		time.Sleep(time.Minute)
+		if s.running() {
+			t.Error("a goroutine remains")
+		}
+		expectLogs(t, s, "RUNTIMEMETRICS_PUBLISH_RUNTIME_STATS: must be true or false; using false")
 	})
 }
 

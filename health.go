@@ -12,6 +12,10 @@ const (
 	// first one may be refused, which the system reports at the next.
 	provenBy = 2
 
+	// And so long after the last one that failed: Linux reports a refusal to another
+	// machine once a second at most (icmp_ratelimit).
+	provenAfter = 2 * time.Second
+
 	// While sending fails and works in turns, this is the time between two
 	// reports of it.
 	reportEvery = 10 * time.Minute
@@ -22,6 +26,7 @@ const (
 type health struct {
 	lost       uint64        // ticks
 	good       int           // ticks in a row that did not fail
+	failedAt   time.Duration // when the last one failed
 	told       bool          // the log says that sending fails
 	toldAt     time.Duration // when the log last said so, if it ever did
 	unreported uint64        // lost ticks of which the log says nothing yet
@@ -35,14 +40,14 @@ func (h *health) tick(err error, now time.Duration) string {
 	if err != nil {
 		h.lost++
 		h.unreported++
-		h.good = 0
+		h.good, h.failedAt = 0, now
 		if h.told || recent || err == link.ErrNotResolved {
 			return ""
 		}
 		h.told, h.toldAt = true, max(now, 1)
 		return fmt.Sprintf("fails, ticks are lost until it works again: %v", err)
 	}
-	if h.good++; h.good < provenBy || h.unreported == 0 || !h.told && recent {
+	if h.good++; h.good < provenBy || now-h.failedAt < provenAfter || h.unreported == 0 || !h.told && recent {
 		return ""
 	}
 	if !h.told {

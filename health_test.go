@@ -46,6 +46,9 @@ func TestHealthReports(t *testing.T) {
 			"ok lost ok ok lost lost lost lost lost lost lost lost lost ok ok", 10,
 			[]string{"1: fails, ticks are lost until it works again: down", "3: works again; ticks lost: 1",
 				"11: fails, ticks are lost until it works again: down", "14: works again; ticks lost: 9"}},
+		{"between two refusals, which come once a second, nothing works", 200 * time.Millisecond,
+			"ok refused refused ok ok ok ok refused ok ok ok ok ok refused ok ok ok ok refused", 5,
+			[]string{"1: fails, ticks are lost until it works again: refused"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -121,7 +121,9 @@
 // goroutine of their own writes them, because a logger may block.
 //
 // On Windows the system does not report that nobody listens at a UDP port, so an
-// outage of the server on this machine is not noticed there.
+// outage of the server on this machine is not noticed there. Linux reports it once a
+// second at most to another machine, so that of many services on that machine some do
+// not notice.
 package runtimemetrics
 
 //go:generate go run ./internal/tools/gendoc
@@ -240,8 +242,7 @@ func (p *publisher) spawn(cfg *Config, auto bool, set *settings) {
 func (p *publisher) start(cfg Config) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	set, err := cfg.resolve(p.opts, p.process)
-	if err != nil {
+	if _, err := cfg.resolve(p.opts, p.process); err != nil {
 		return err
 	}
 	if p.given != nil {
@@ -250,9 +251,7 @@ func (p *publisher) start(cfg Config) error {
 	p.halt()
 	cfg.Tags, cfg.Runtime = slices.Clone(cfg.Tags), slices.Clone(cfg.Runtime)
 	p.given = &cfg
-	if set.publish {
-		p.spawn(&cfg, false, nil)
-	}
+	p.spawn(&cfg, false, nil)
 	return nil
 }
 

@@ -107,6 +107,33 @@ func TestWhatEndsAtOnceSendsAndSaysNothing(t *testing.T) {
 	})
 }
 
+// TestAFlagThatIsSetLaterDoesNotHurryAnAutomaticStart is a command that sets one from
+// its configuration file.
+func TestAFlagThatIsSetLaterDoesNotHurryAnAutomaticStart(t *testing.T) {
+	for _, server := range []string{"10.0.0.1", "stats"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newService("RUNTIMEMETRICS_STATSD", server)
+			s.fake.Lookup = func(context.Context, string) ([]netip.Addr, error) {
+				time.Sleep(100 * time.Millisecond)
+				return fakenet.Addrs("10.0.0.1"), nil
+			}
+			s.parse()
+			s.auto()
+			start := time.Now()
+			time.Sleep(150 * time.Millisecond)
+			s.setFlag(t, prefixFlag, "p")
+			time.Sleep(150 * time.Millisecond)
+			s.setFlag(t, prefixFlag, "q")
+			time.Sleep(time.Second)
+			s.stop()
+			sent := s.fake.Sent()
+			if len(sent) == 0 || !strings.HasPrefix(sent[0].Text, "q.") || sent[0].At.Sub(start) < firstTick {
+				t.Errorf("of %s: sent %v", server, sent)
+			}
+		})
+	}
+}
+
 func TestTheNameIsResolvedWhileAnAutomaticStartWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService()
