@@ -12,8 +12,6 @@ type Reader struct {
 	now         func() time.Time
 	initialized time.Time // stands for the start of the process where the system does not tell it
 
-	started time.Time // of the process
-
 	sources []source
 }
 
@@ -92,21 +90,15 @@ func (r *Reader) read() {
 // Packages are initialized within milliseconds of the start of the process.
 var initialized = time.Now()
 
-// setStart sets the gauges that tell when the process started. The start follows
-// when the clock is set, and so leaves out the monotonic one. It does not jitter with
-// what a system rounds: up to a second either way.
-func (r *Reader) setStart(ago time.Duration) {
-	start := r.now().Round(0).Add(-ago)
-	if d := start.Sub(r.started); d > 2*time.Second || d < -2*time.Second {
-		r.started = start
-	}
-	r.set(startTime, uint64(r.started.Unix()), true)
+// setStart sets the gauges that tell when the process started.
+func (r *Reader) setStart(start time.Time, ago time.Duration) {
+	r.set(startTime, uint64(start.Unix()), true)
 	r.set(uptime, uint64(ago/time.Second), ago >= 0)
 }
 
 // setInitialized does so where the system does not tell the start.
 func (r *Reader) setInitialized() {
-	r.setStart(r.now().Sub(r.initialized))
+	r.setStart(r.initialized, r.now().Sub(r.initialized))
 }
 
 // readings holds the last value of each gauge of the catalogue.

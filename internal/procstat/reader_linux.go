@@ -26,6 +26,7 @@ type system struct {
 	checked time.Time
 	stale   bool // a file failed that was there before, or no descriptor was left for it
 
+	started time.Time
 	sums
 	answers
 }
@@ -87,13 +88,15 @@ func (r *Reader) watch(path string) []byte {
 		return nil
 	}
 	said := bytes.Clone(r.contents(f))
+	r.close(f) // what is read at each tick stays open first
 	r.watched = append(r.watched, watched{f, said})
 	return said
 }
 
 func (r *Reader) changed() bool {
 	for _, w := range r.watched {
-		if !bytes.Equal(r.contents(w.file), w.said) {
+		// One that cannot be read is stale, or there is no descriptor for it.
+		if b := r.contents(w.file); b != nil && !bytes.Equal(b, w.said) {
 			return true
 		}
 	}
@@ -250,7 +253,15 @@ func (r *Reader) age(ticks uint64) {
 	if err != nil || ticks > uint64((up+time.Second)/tick) {
 		return
 	}
-	r.setStart(max(up-time.Duration(ticks)*tick, 0))
+	// It follows when the clock is set, for which it must not have a monotonic
+	// reading, but does not jitter with what the system rounds: up to a second
+	// either way.
+	ago := max(up-time.Duration(ticks)*tick, 0)
+	start := r.now().Round(0).Add(-ago)
+	if d := start.Sub(r.started); d > 2*time.Second || d < -2*time.Second {
+		r.started = start
+	}
+	r.setStart(r.started, ago)
 }
 
 // bootClock tells the time since the boot, in the clock in which the kernel counts

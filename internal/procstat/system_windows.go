@@ -48,7 +48,8 @@ func (r *Reader) findSystem() {
 		if err != nil {
 			r.setInitialized()
 		} else {
-			r.setStart(r.now().Sub(time.Unix(0, r.created.Nanoseconds())))
+			start := time.Unix(0, r.created.Nanoseconds())
+			r.setStart(start, r.now().Sub(start))
 		}
 	}, cpuUser, cpuSys, startTime, uptime)
 	// Package syscall does not have these two calls, and an address is all that

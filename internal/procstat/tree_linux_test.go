@@ -468,6 +468,25 @@ func TestWithoutDescriptorsItWaitsForThem(t *testing.T) {
 	}
 }
 
+func TestALackOfDescriptorsIsNoChange(t *testing.T) {
+	r, _ := treeReader(t, loadTree(t, "testdata/v2-nested.txt").write(t))
+	fromFiles(r)
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 0, Max: limit.Max}); err != nil {
+		t.Fatal(err)
+	}
+	changed := r.changed()
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.watched) == 0 || changed || r.stale {
+		t.Errorf("%d files are watched; changed: %v, stale: %v", len(r.watched), changed, r.stale)
+	}
+}
+
 func TestFilesLargerThanTheBufferAreReadWhole(t *testing.T) {
 	tr := loadTree(t, "testdata/v2-container.txt")
 	stat := "sys/fs/cgroup/memory.stat"
