@@ -177,7 +177,6 @@ func TestNamesDoNotFillMemory(t *testing.T) {
 	}
 }
 
-// TestExpvarsArriveAtStatsD goes the whole way.
 func TestVariablesThatAreDeletedAreNotKeptAlive(t *testing.T) {
 	m := expvar.Get("test.codes").(*expvar.Map)
 	var freed atomic.Int32
@@ -203,6 +202,7 @@ func TestVariablesThatAreDeletedAreNotKeptAlive(t *testing.T) {
 	runtime.KeepAlive(r)
 }
 
+// TestExpvarsArriveAtStatsD goes the whole way.
 func TestExpvarsArriveAtStatsD(t *testing.T) {
 	server, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -210,7 +210,7 @@ func TestExpvarsArriveAtStatsD(t *testing.T) {
 	}
 	defer server.Close()
 	err = runtimemetrics.Start(runtimemetrics.Config{
-		StatsD: server.LocalAddr().String(), Prefix: "p", Pause: time.Hour, DisableCPU: true, DisableMem: true, Logf: t.Logf,
+		StatsD: server.LocalAddr().String(), Prefix: "p", Pause: time.Hour, PacketSize: 65507, DisableCPU: true, DisableMem: true, Logf: t.Logf,
 	})
 	if err != nil {
 		t.Fatal(err)
