@@ -88,6 +88,10 @@ func (s *session) main(before *session, auto bool, set *settings) {
 	}
 	if set == nil {
 		before = nil // it has sent its zeros
+		select {
+		case <-s.wake: // what was set so far is about to be read
+		default:
+		}
 		var err error
 		if set, err = s.cfg.resolve(s.pub.opts, s.pub.process); err != nil {
 			return // the Config was checked by Start, flags when they were set
@@ -145,7 +149,7 @@ func (s *session) begin(before *session, auto bool) {
 	}
 	s.due = max(now, s.earliest)
 	if s.link.Ready(now) == link.ErrNotResolved {
-		s.due = max(s.due, now+firstTick)
+		s.due = now + firstTick
 	}
 }
 
@@ -289,7 +293,9 @@ func (s *session) take(g *guest) {
 		return
 	}
 	for _, l := range g.levels {
-		s.guests.levels[l.source] = l.names
+		if s.guests.levels[l.source] = l.names; l.names == nil {
+			delete(s.guests.levels, l.source)
+		}
 	}
 	if g.dropped != "" {
 		s.sayOnce("dropped", "custom gauges are dropped, the first of them being %q: there may be %d of them, with names of at most %d bytes", g.dropped, maxNames, maxName)

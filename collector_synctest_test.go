@@ -247,11 +247,17 @@ func TestSourcesThatComeAndGoDuringAnOutageAreForgotten(t *testing.T) {
 			var unregister []func()
 			for i := range atOnce {
 				unregister = append(unregister, s.register(func(t *Tick) { t.Gauge(fmt.Sprint("connection", i), 1) }))
+				unregister = append(unregister, s.register(func(t *Tick) { t.Cumulative(fmt.Sprint("requests", i), 1) }))
 			}
 			time.Sleep(time.Second)
 			for _, unregister := range unregister {
 				unregister()
 			}
+		}
+		synctest.Wait()
+		kept := len(s.session.guests.levels)
+		if most := maxNames + 3*atOnce; kept > most {
+			t.Errorf("%d sources are kept, want at most %d", kept, most)
 		}
 		s.fake.Set(func() { s.fake.WriteErr = nil })
 		before := len(s.fake.Sent())

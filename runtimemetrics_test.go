@@ -109,6 +109,40 @@ func TestWhatIsOffComesToRest(t *testing.T) {
 	}
 }
 
+// TestWhatIsOffComesToRestByItself is a program without Start.
+func TestWhatIsOffComesToRestByItself(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		server string
+		age    time.Duration // of the program
+		parsed bool
+	}{
+		{"flags are parsed late, with a server in the environment", "127.0.0.1:9", time.Minute / 2, true},
+		{"a flag is set when the flags have been parsed", "", time.Minute / 2, true},
+		{"a flag is set in a program that never parses", "", 2 * hintAfter, false},
+		{"a flag is set in such a program, with a server in the environment", "127.0.0.1:9", 2 * hintAfter, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPublisher(env("RUNTIMEMETRICS_PUBLISH_RUNTIME_STATS", "false", "RUNTIMEMETRICS_STATSD", tt.server))
+			p.began = p.began.Add(-tt.age)
+			p.parsed = func() bool { return tt.parsed }
+			p.opts.changed = p.flagSet
+			defer p.stop()
+			p.begin(&Config{}, true)
+			for i := 0; i < 3; i++ {
+				if err := p.opts.list[pauseFlag].Set("1s"); err != nil {
+					t.Fatal(err)
+				}
+				eventually(t, "no session is left", func() bool {
+					p.mu.Lock()
+					defer p.mu.Unlock()
+					return p.session == nil
+				})
+			}
+		})
+	}
+}
+
 // TestTheSessionEndsInSpiteOfASlowReader has a unix socket whose reader takes a
 // datagram now and then, so that no write fails and each takes long. All of a tick
 // and its zeros would take it half a minute.
