@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand"
 	"net"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -849,4 +851,74 @@ func TestASessionNeverMeetsTheNextOne(t *testing.T) {
 			t.Errorf("only %d of 50 sessions have sent something", len(order))
 		}
 	})
+}
+
+// TestSessionsComeToRestWhateverHappens plays lives of programs at random: flags
+// that are parsed and set, Start, Stop, and time that passes. Each session resolves
+// its settings, and whether flags have changed is looked at soon after one was set.
+func TestSessionsComeToRestWhateverHappens(t *testing.T) {
+	const atMost = 1000 // a life has some dozens
+	for seed := range int64(400) {
+		synctest.Test(t, func(t *testing.T) {
+			random := rand.New(rand.NewSource(seed))
+			var pairs []string
+			if random.Intn(2) == 0 {
+				pairs = append(pairs, "RUNTIMEMETRICS_STATSD", "10.0.0.1")
+			}
+			if random.Intn(2) == 0 {
+				pairs = append(pairs, "RUNTIMEMETRICS_PUBLISH_RUNTIME_STATS", "false")
+			}
+			s := newService(pairs...)
+			life := fmt.Sprint(pairs)
+			var resolved atomic.Int32
+			s.process.Hostname = func() (string, error) {
+				if resolved.Add(1) > atMost {
+					select {} // or the test would never end
+				}
+				return testProcess.Hostname()
+			}
+			set := func(flag int, texts ...string) {
+				text := texts[random.Intn(len(texts))]
+				life += fmt.Sprintf(" %s=%s", table[flag].Name, text)
+				s.setFlag(t, flag, text)
+			}
+			started := false
+			s.auto()
+			for range 30 {
+				switch random.Intn(8) {
+				case 0:
+					life += " parse"
+					s.parse()
+				case 1, 2:
+					set(publishFlag, "true", "false")
+				case 3:
+					set(pauseFlag, "1s", "2s")
+				case 4:
+					set(statsdFlag, "10.0.0.3", "stats")
+				case 5:
+					life += " Start"
+					started = true
+					s.publisher.start(Config{StatsD: "10.0.0.2", Logf: s.logf}) // or it is started already
+				case 6:
+					life += " Stop"
+					started = false
+					s.stop()
+				default:
+					d := []time.Duration{0, time.Millisecond, quiet + pollEvery, 7 * time.Second, 2 * hintAfter}[random.Intn(5)]
+					life += " " + d.String()
+					time.Sleep(d)
+				}
+			}
+			time.Sleep(2 * hintAfter)
+			before := resolved.Load()
+			time.Sleep(5 * time.Minute)
+			if n := resolved.Load(); n > before || n > atMost {
+				t.Errorf("life %d does not come to rest: %s", seed, life)
+			}
+			if on := isTrue(s.opts.text(publishFlag)); started && s.running() != on {
+				t.Errorf("life %d: publishing: %v; a session runs: %v: %s", seed, on, !on, life)
+			}
+			s.stop()
+		})
+	}
 }
