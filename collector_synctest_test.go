@@ -858,7 +858,7 @@ func TestASessionNeverMeetsTheNextOne(t *testing.T) {
 // its settings, and whether flags have changed is looked at soon after one was set.
 func TestSessionsComeToRestWhateverHappens(t *testing.T) {
 	const atMost = 1000 // a life has some dozens
-	for seed := range int64(400) {
+	for seed := range int64(1000) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewSource(seed))
 			var pairs []string
@@ -884,8 +884,8 @@ func TestSessionsComeToRestWhateverHappens(t *testing.T) {
 			}
 			started := false
 			s.auto()
-			for range 30 {
-				switch random.Intn(8) {
+			for range 10 {
+				switch random.Intn(16) {
 				case 0:
 					life += " parse"
 					s.parse()
