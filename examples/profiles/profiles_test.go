@@ -354,7 +354,7 @@ func TestGoroutineLeakIsProven(t *testing.T) {
 	s.http("DELETE", s.admin+"/faults/goroutines", http.StatusOK)
 	answer := place(t, "main.ask.func1", `answer <- "42"`)
 	function, line, _ := strings.Cut(answer, " ")
-	const text = "wait for ever for chan send in %s (%s); the profile at /debug/pprof/goroutineleak"
+	const text = "wait for ever for chan send in %s (%s); net/http/pprof has the stacks, at /debug/pprof/goroutineleak"
 	s.eventually("the log names the line", func() bool { return strings.Contains(s.logged(), fmt.Sprintf(text, function, line)) })
 	file := s.take("/debug/pprof/goroutineleak", "goroutineleak.pprof")
 	if sums := named(t, read(t, file)); len(sums) != 1 || sums[answer] == 0 {
