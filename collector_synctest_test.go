@@ -615,57 +615,43 @@ func TestALongOutageIsTwoLines(t *testing.T) {
 // TestWhatIsSaidOfAServerIsNotSaidOfTheNext begins with a server that is down, of
 // which the log has said so.
 func TestWhatIsSaidOfAServerIsNotSaidOfTheNext(t *testing.T) {
-	down := func(peer string) error {
-		if peer == "10.0.0.9:8125" {
-			return errUnreachable
-		}
-		return nil
+	for _, tt := range []struct {
+		name string
+		next func(t *testing.T, s *service)
+		want string
+	}{
+		{"whose name does not resolve", func(t *testing.T, s *service) { s.start(t, Config{StatsD: "stats"}) }, "stats:8125 fails"},
+		{"which has never failed", func(t *testing.T, s *service) {
+			s.stop()
+			s.start(t, Config{StatsD: "10.0.0.2"})
+		}, "publishing"},
+		{"which a flag names", func(t *testing.T, s *service) { s.setFlag(t, statsdFlag, "10.0.0.2") }, "publishing"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newService("RUNTIMEMETRICS_STATSD", "10.0.0.9")
+				s.fake.WriteErr = func(peer string) error {
+					if peer == "10.0.0.9:8125" {
+						return errUnreachable
+					}
+					return nil
+				}
+				s.parse()
+				s.auto()
+				time.Sleep(time.Minute)
+				expectLogs(t, s, "10.0.0.9:8125 fails")
+				synctest.Wait()
+				lost := s.books.health.lost
+				tt.next(t, s)
+				time.Sleep(time.Minute)
+				s.stop()
+				expectLogs(t, s, tt.want)
+				if s.books.health.lost < lost {
+					t.Error("the cumulative gauge of lost ticks went back")
+				}
+			})
+		})
 	}
-	t.Run("whose name does not resolve", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			s := newService("RUNTIMEMETRICS_STATSD", "10.0.0.9")
-			s.fake.WriteErr = down
-			s.parse()
-			s.auto()
-			time.Sleep(time.Minute)
-			expectLogs(t, s, "10.0.0.9:8125 fails")
-			s.start(t, Config{StatsD: "stats"})
-			time.Sleep(time.Minute)
-			s.stop()
-			expectLogs(t, s, "stats:8125 fails")
-		})
-	})
-	t.Run("which has never failed", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			s := newService()
-			s.fake.WriteErr = down
-			s.start(t, Config{StatsD: "10.0.0.9", Self: true, Prefix: "p"})
-			time.Sleep(time.Minute)
-			s.stop()
-			expectLogs(t, s, "10.0.0.9:8125 fails")
-			s.start(t, Config{StatsD: "10.0.0.2", Self: true, Prefix: "p"})
-			time.Sleep(time.Minute)
-			if lost := s.last("p.runtimemetrics.lost"); lost == "0" {
-				t.Error("the cumulative gauge of lost ticks went back")
-			}
-			s.stop()
-			expectLogs(t, s, "publishing")
-		})
-	})
-	t.Run("which a flag names", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			s := newService("RUNTIMEMETRICS_STATSD", "10.0.0.9")
-			s.fake.WriteErr = down
-			s.parse()
-			s.auto()
-			time.Sleep(time.Minute)
-			expectLogs(t, s, "10.0.0.9:8125 fails")
-			s.setFlag(t, statsdFlag, "10.0.0.2")
-			time.Sleep(time.Minute)
-			s.stop()
-			expectLogs(t, s, "publishing")
-		})
-	})
 }
 
 func TestStopBeforeTheFirstDatagramSendsNothing(t *testing.T) {

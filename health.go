@@ -12,8 +12,8 @@ const (
 	// first one may be refused, which the system reports at the next.
 	provenBy = 2
 
-	// And so long after the last one that failed: Linux reports a refusal to another
-	// machine once a second at most (icmp_ratelimit).
+	// The last tick that failed must be that long ago, too: Linux reports refusals to
+	// another machine once a second at most (icmp_ratelimit).
 	provenAfter = 2 * time.Second
 
 	// While sending fails and works in turns, this is the time between two

@@ -1,7 +1,6 @@
 package cost
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/runtimemetrics/runtimemetrics/tests/internal/harness"
 )
 
 // What is weighed: three programs, and what stands in a file beside theirs.
@@ -52,7 +53,7 @@ func TestTheBinaryGrowsByWhatREADMESays(t *testing.T) {
 	if said == nil {
 		t.Fatal("README says in other words what the library weighs, or not at all")
 	}
-	dir := module(t)
+	dir := harness.Module(t)
 	base := weigh(t, dir, service, nothing)
 	for i, test := range []struct {
 		name          string
@@ -71,29 +72,6 @@ func TestTheBinaryGrowsByWhatREADMESays(t *testing.T) {
 			}
 		}
 	}
-}
-
-// module makes a module that needs the library, and returns its directory.
-func module(t *testing.T) (dir string) {
-	t.Helper()
-	dir = t.TempDir()
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	needs, err := os.ReadFile(filepath.Join(root, "go.mod"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, client, _ := strings.Cut(string(needs), "require ")
-	const ours = "github.com/runtimemetrics/runtimemetrics"
-	write(t, filepath.Join(dir, "go.mod"), fmt.Sprintf("module program.example\n\ngo 1.26\n\nrequire %s v0.0.0\n\nreplace %s => %s\n\nrequire %s", ours, ours, root, client))
-	write(t, filepath.Join(dir, "go.sum"), string(sums))
-	return dir
 }
 
 // weigh returns the size of a program in bytes, and its size when it is stripped.

@@ -89,6 +89,35 @@ func (b build) binary(t testing.TB) string {
 	return path
 }
 
+// Module makes a module that needs the library of this tree, and returns its
+// directory: for programs that are built as a user builds them.
+func Module(t testing.TB) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	library, err := filepath.Abs("../..") // tests run in their own directories
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := os.ReadFile(filepath.Join(library, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums, err := os.ReadFile(filepath.Join(library, "go.sum"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, needs, _ := strings.Cut(string(own), "require ")
+	for name, text := range map[string]string{
+		"go.mod": fmt.Sprintf("module program.example\n\ngo 1.26\n\nrequire %s v0.0.0\n\nreplace %s => %s\n\nrequire %s", module, module, library, needs),
+		"go.sum": string(sums),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
 // HasRelease skips the test if a release of Go, such as go1.21.13, cannot be had
 // here.
 func HasRelease(t testing.TB, release string) {
