@@ -124,6 +124,8 @@ func TestPlaces(t *testing.T) {
 		{"a path that ends in a version", at("runtime.block", "gopkg.in/m%2ev3.f", "gopkg.in/m%2ev3.g"), "gopkg.in/m.v3", place{"select without cases", "gopkg.in/m%2ev3.f", "f.go", 1, "gopkg.in/m%2ev3.g"}},
 		{"what a WaitGroup started waits for a mutex", at("internal/sync.(*Mutex).Lock", "sync.(*Mutex).Lock", "sync.(*WaitGroup).Go.func1"), mod,
 			place{"sync.Mutex", "sync.(*WaitGroup).Go.func1", "f.go", 2, "sync.(*WaitGroup).Go.func1"}},
+		{"a WaitGroup", at("sync.runtime_SemacquireWaitGroup", "sync.(*WaitGroup).Wait", "main.f"), mod, place{"sync.WaitGroup", "main.f", "f.go", 2, "main.f"}},
+		{"a function without a package", at("runtime.chanrecv1", "callback", "main.f"), mod, place{"chan receive", "main.f", "f.go", 2, "main.f"}},
 		{"a RWMutex takes a Mutex", at("sync.runtime_SemacquireMutex", "sync.(*Mutex).lockSlow", "sync.(*RWMutex).Lock", "main.f"), mod, place{"sync.RWMutex", "main.f", "f.go", 3, "main.f"}},
 		{"type parameters", at("runtime.chansend1", "main.(*Queue[...]).Put", "main.f[...].func1"), mod, place{"chan send", "main.(*Queue[...]).Put", "f.go", 1, "main.f[...].func1"}},
 		{"what is new in a later release", at("runtime.gopark", "runtime.waitForGodot", "main.f"), mod, place{"something", "main.f", "f.go", 2, "main.f"}},
