@@ -28,6 +28,7 @@ func main() {
 	names := flag.String("host", "", "`names` that the admin address answers to, separated by commas, besides any IP address, localhost and the machine's name")
 	addr := flag.String("addr", "127.0.0.1:8000", "`address` for everybody")
 	admin := flag.String("admin", "127.0.0.1:6060", "`address` of /debug/ and /faults/: keep it on loopback")
+	flag.DurationVar(&longest, "longest", longest, "how long a fault lasts that nobody switches off")
 	server := flag.String("pyroscope", "", "`URL` of a Pyroscope server to push profiles to, such as http://localhost:4040")
 	every := flag.Duration("pyroscope-every", 15*time.Second, "how often to push them")
 	flag.Parse()
@@ -68,6 +69,9 @@ func run(addr, admin, names string) error {
 	// may read a profile by a name of its own, or switch a fault.
 	guarded := hostcheck.Handler(http.NewCrossOriginProtection().Handler(http.DefaultServeMux), names)
 
+	// Before anybody can know that it runs, and end it.
+	end := make(chan os.Signal, 1)
+	signal.Notify(end, os.Interrupt, syscall.SIGTERM)
 	failed := make(chan error, 2)
 	for _, s := range []struct {
 		flag, addr string
@@ -80,8 +84,6 @@ func run(addr, admin, names string) error {
 		log.Printf("%s: http://%s", s.flag, l.Addr())
 		go func() { failed <- http.Serve(l, s.handler) }()
 	}
-	end := make(chan os.Signal, 1)
-	signal.Notify(end, os.Interrupt, syscall.SIGTERM)
 	select {
 	case err := <-failed:
 		return errors.Join(errors.New("the server has ended"), err)

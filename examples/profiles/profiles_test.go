@@ -14,7 +14,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"runtime/pprof"
 	"strconv"
 	"strings"
@@ -27,7 +26,7 @@ import (
 )
 
 // patience is how long what must happen is waited for.
-const patience = 90 * time.Second
+const patience = 3 * time.Minute
 
 // What is started ends with the tests, also with Ctrl-C.
 var ctx, interrupted = signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -74,7 +73,8 @@ func start(t *testing.T, args ...string) *service {
 	s := &service{t: t, dir: t.TempDir()}
 	go s.receive(conn)
 	cmd := exec.CommandContext(ctx, program, "--addr=127.0.0.1:0", "--admin=127.0.0.1:0", "--statsd="+conn.LocalAddr().String(),
-		"--metric-prefix=go", "--metric-runtime=default", "--metric-packet-size=65507", "--pause=250ms")
+		"--metric-prefix=go", "--metric-runtime=default", "--metric-packet-size=65507", "--pause=250ms",
+		"--longest=1h") // so that a fault lasts until it was seen, however busy the machine is
 	cmd.Args = append(cmd.Args, args...)
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "RUNTIMEMETRICS_") && !strings.HasPrefix(v, "GO") {
@@ -325,6 +325,7 @@ const (
 	checks     = "go.leaks.checks"
 	live       = "go.runtime.gc.heap.live.bytes"
 	runnable   = "go.runtime.sched.goroutines.runnable"
+	processors = "go.runtime.sched.gomaxprocs"
 	over10ms   = "go.runtime.sched.latencies.over_10ms"
 	p99        = "go.runtime.sched.latencies.ns.p99"
 	forced     = "go.runtime.gc.cycles.forced"
@@ -361,7 +362,8 @@ func TestGoroutineLeakIsProven(t *testing.T) {
 	s.http("DELETE", s.admin+"/faults/goroutines", http.StatusOK)
 	answer := place(t, "main.ask.func1", `answer <- "42"`)
 	function, line, _ := strings.Cut(answer, " ")
-	const text = "wait for ever for chan send in %s (%s); net/http/pprof has the stacks, at /debug/pprof/goroutineleak"
+	// They wait, or it waits: the first check may have come after the first of them.
+	const text = " for ever for chan send in %s (%s); net/http/pprof has the stacks, at /debug/pprof/goroutineleak"
 	s.eventually("the log names the line", func() bool { return strings.Contains(s.logged(), fmt.Sprintf(text, function, line)) })
 	file := s.take("/debug/pprof/goroutineleak", "goroutineleak.pprof")
 	if sums := named(t, read(t, file)); len(sums) != 1 || sums[answer] == 0 {
@@ -394,13 +396,13 @@ func TestSchedulerLatency(t *testing.T) {
 	waits := func(file string) []byte { return goTool(t, "trace", "-pprof=sched", file) }
 	spares(t, waits(s.take(path, "healthy.trace")), "main.thumbnail")
 	before := s.tick()
-	many := int64(4 * runtime.NumCPU())
+	many := 4 * before[processors]
 	if before[runnable] >= many {
 		t.Errorf("%d goroutines wait for a processor in a healthy service", before[runnable])
 	}
 	s.http("POST", s.admin+"/faults/scheduler", http.StatusOK)
 	after := s.until("goroutines wait for a processor", func(g map[string]int64) bool {
-		return g[runnable] >= many && g[over10ms] >= before[over10ms]+20 && g[p99] > 10*max(before[p99], int64(time.Millisecond))
+		return g[runnable] >= many && g[over10ms] >= before[over10ms]+20 && g[p99] > int64(10*time.Millisecond)
 	})
 	at := place(t, "main.thumbnail", "sha256.Sum256(image)")
 	for file, path := range map[string]string{"trace": path, "flight": "/debug/flight"} {
