@@ -51,6 +51,7 @@ func TestTheFlagsOfThisLibraryAreThoseOfTheProgramsFlagLibrary(t *testing.T) {
 					t.Fatalf("the datagram holds\n%q\nwant\n%q", got, want)
 				}
 			}
+			p.WaitLog("^publishing")
 			p.End()
 			want := []string{fmt.Sprintf("publishing %d gauges every 100ms to udp %s as go.flags.*", len(withoutGC), s.Addr())}
 			if got := p.Log(); !slices.Equal(got, want) {

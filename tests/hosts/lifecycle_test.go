@@ -225,6 +225,8 @@ func TestPublishingTakesOneGoroutineAndOneSocket(t *testing.T) {
 	s, p := harness.ListenUDP(t), console(t)
 	do(t, p, "parse --statsd=%s --pause=100ms", s.Addr())
 	s.Next()
+	waitPublishing(t, p, 1) // which a goroutine logs that ends then
+	waitFor(t, p, 2, 1)
 	for range 10 {
 		s.Next()
 		all := goroutines(t, p)

@@ -211,10 +211,10 @@ func TestWhatAContainersFileLeavesInTheEnvironment(t *testing.T) {
 			if strings.ContainsAny(value, "dp-") {
 				want = []string{fmt.Sprintf("invalid value %q for environment variable RUNTIMEMETRICS_PUBLISH_RUNTIME_STATS: must be true or false; using false", value)}
 			}
+			p.End()
 			if got := p.Log(); !slices.Equal(got, want) {
 				t.Errorf("the library logged %q, want %q", got, want)
 			}
-			p.End()
 			if all := s.TakeAll(); len(all) > 0 {
 				t.Errorf("this was sent:\n%s", all[0].Text)
 			}
