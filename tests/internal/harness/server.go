@@ -24,7 +24,7 @@ type Server struct {
 	holder   net.Conn       // keeps the port while the server is down
 	received []Datagram
 	handle   func(Datagram) // see Handle
-	marks    int            // of flush that have arrived
+	marks    map[string]int // how often each has arrived
 	grown    chan struct{}  // closed, and replaced, at each datagram
 	next     int            // index of what Next returns
 	reading  sync.WaitGroup
@@ -40,7 +40,7 @@ type Datagram struct {
 // where port 0 means a free one; at the path addr for "unixgram".
 func Listen(t testing.TB, network, addr string) *Server {
 	t.Helper()
-	s := &Server{t: t, network: network, addr: addr, grown: make(chan struct{})}
+	s := &Server{t: t, network: network, addr: addr, marks: map[string]int{}, grown: make(chan struct{})}
 	s.Up()
 	t.Cleanup(s.close)
 	return s
@@ -165,8 +165,8 @@ func (s *Server) read(conn net.PacketConn) {
 			return
 		}
 		s.mu.Lock()
-		if d := (Datagram{string(buf[:n]), time.Now()}); d.Text == mark {
-			s.marks++
+		if d := (Datagram{string(buf[:n]), time.Now()}); d.Text == mark || d.Text == probe {
+			s.marks[d.Text]++
 		} else if s.handle != nil {
 			s.handle(d)
 		} else {
@@ -237,9 +237,7 @@ const mark = "mark"
 // flush waits until all that was sent to the server has been read.
 func (s *Server) flush() {
 	s.t.Helper()
-	s.mu.Lock()
-	want := s.marks + 1
-	s.mu.Unlock()
+	want := s.arrived(mark) + 1
 	conn, err := net.Dial(s.network, s.addr)
 	if err != nil {
 		s.t.Fatal(err)
@@ -248,11 +246,14 @@ func (s *Server) flush() {
 	if _, err := conn.Write([]byte(mark)); err != nil {
 		s.t.Fatal(err)
 	}
-	Eventually(s.t, "the server reads what it was sent", func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return s.marks >= want
-	})
+	Eventually(s.t, "the server reads what it was sent", func() bool { return s.arrived(mark) >= want })
+}
+
+// arrived returns how often a mark has arrived.
+func (s *Server) arrived(mark string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.marks[mark]
 }
 
 // Names returns the names of a datagram's gauges in their order.
