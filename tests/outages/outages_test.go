@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -57,6 +58,17 @@ func waitTicks(t *testing.T, p *harness.Process, n int64) {
 	harness.Eventually(t, fmt.Sprintf("tick %d", n), func() bool { return ticks(t, p) >= n })
 }
 
+// behind stops the host, which hears of its last tick but of tick heard, and returns by
+// how much its count is behind the library's: while the source that counts is still
+// busy with one tick, which on a busy machine takes it long, the next one goes without.
+func behind(t *testing.T, p *harness.Process, s server, heard int64) int64 {
+	t.Helper()
+	if got := p.Do("stop"); got != "ok" {
+		t.Errorf("Stop: %s", got)
+	}
+	return max(heard, s.last()) - ticks(t, p)
+}
+
 // complaints returns what the library has logged beside its start lines.
 func complaints(p *harness.Process) (lines []string) {
 	for _, line := range p.Stderr() {
@@ -77,6 +89,7 @@ type server struct {
 	down func()         // and unreachable
 	next func() int64   // the number of the next tick that arrives
 	take func() []int64 // those that have arrived and were not asked for yet
+	last func() int64   // the number of the last tick before the zeros of Stop, 0 if none was left
 }
 
 func of(t *testing.T, s *harness.Server) server {
@@ -88,6 +101,15 @@ func of(t *testing.T, s *harness.Server) server {
 				all = append(all, tick(t, d))
 			}
 			return all
+		},
+		last: func() (last int64) {
+			for {
+				n, ok := s.Next().Value("svc.runtimemetrics.ticks")
+				if !ok {
+					return last
+				}
+				last = n
+			}
 		},
 	}
 }
@@ -170,14 +192,12 @@ func TestAServiceLivesWithoutItsServerAndIsHeardSoonAfterItComesUp(t *testing.T)
 			if first <= test.ticks {
 				t.Fatalf("tick %d arrived while the server was down", first)
 			}
-			if test.within > 0 && first > before+test.within {
-				t.Errorf("the server came up at tick %d, and heard tick %d first, want %d at the latest", before, first, before+test.within)
-			}
 
 			// All ticks before that one are lost, and said to be.
 			p.WaitLog("works again; ticks lost")
+			last := first
 			for range 3 {
-				s.next()
+				last = s.next()
 			}
 			log := complaints(p)
 			match := worksAgain.FindStringSubmatch(log[len(log)-1])
@@ -188,6 +208,11 @@ func TestAServiceLivesWithoutItsServerAndIsHeardSoonAfterItComesUp(t *testing.T)
 				t.Errorf("the library logged %q", log)
 			}
 			t.Logf("up at tick %d, heard from tick %d on; logged:\n%s", before, first, strings.Join(p.Stderr(), "\n"))
+			// One more may have been sent, and not been counted yet, when the server came up.
+			before += behind(t, p, s, last) + 1
+			if test.within > 0 && first > before+test.within {
+				t.Errorf("the server came up before tick %d, and heard tick %d first", before, first)
+			}
 			p.End()
 		})
 	}
@@ -234,7 +259,7 @@ func TestTheFirstTickAfterEachReturnOfTheServerArrives(t *testing.T) {
 			s := test.server(t)
 			p := service(t, append(s.args, "--statsd="+s.addr)...)
 			last := s.next()
-			var missing []int64
+			var missing, over []int64
 			const rounds = 10
 			for round := range rounds {
 				s.down()
@@ -245,9 +270,7 @@ func TestTheFirstTickAfterEachReturnOfTheServerArrives(t *testing.T) {
 				s.up()
 				before := ticks(t, p)
 				first := s.next()
-				if first > before+1 {
-					t.Errorf("round %d: the server came up at tick %d, and heard tick %d first", round, before, first)
-				}
+				over = append(over, first-(before+1))
 				for n := last + 1; n < first; n++ {
 					missing = append(missing, n)
 				}
@@ -272,6 +295,13 @@ func TestTheFirstTickAfterEachReturnOfTheServerArrives(t *testing.T) {
 			// One tick may have been under way each time that the server went down.
 			if lost < missed-rounds || lost > missed {
 				t.Errorf("%d ticks are missing before tick %d, and the library logged %q", missed, logged, log)
+			}
+			// One may have been sent, and not been counted yet, when the server came up: in few
+			// rounds.
+			uncounted := behind(t, p, s, last)
+			late := slices.DeleteFunc(slices.Clone(over), func(n int64) bool { return n <= uncounted })
+			if len(late) > rounds/4 || len(late) > 0 && slices.Max(late) > uncounted+1 {
+				t.Errorf("when the server had come up, it did not hear the next %d ticks in the rounds, with %d that were not counted", over, uncounted)
 			}
 			p.End()
 		})
@@ -329,6 +359,9 @@ func TestANameThatMovesIsFollowedWithinAMinute(t *testing.T) {
 	first := tick(t, old.Next())
 	// On a busy machine the first lookup may take longer than the first tick
 	// waits, which is reported.
+	if first > 1 {
+		p.WaitLog("works again; ticks lost")
+	}
 	waitTicks(t, p, first+20)
 	reported := len(complaints(p))
 

@@ -132,7 +132,7 @@ func TestTheLineAboutALookupThatIsSlowAndFailsSaysWhyItFailed(t *testing.T) {
 	dns := harness.Resolve(t)
 	dns.Silence()
 	p := service(t, "--dns="+dns.Addr, "--statsd="+harness.Name)
-	waitTicks(t, p, 20) // all without an answer; package net asks again after some seconds
+	waitTicks(t, p, 5) // all without an answer; package net asks again after some seconds
 	if log := complaints(p); len(log) > 0 {
 		t.Errorf("while nothing is known yet, the library logged %q", log)
 	}
