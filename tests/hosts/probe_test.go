@@ -38,7 +38,7 @@ func TestWhatEndsAtOnceSendsNothingAndSaysNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 				sent := s.TakeAll()
-				if lived > 900*time.Millisecond {
+				if lived > 500*time.Millisecond { // since main began, and the library before that
 					continue // on a machine that is so busy, it did not end at once
 				}
 				told++
@@ -50,7 +50,7 @@ func TestWhatEndsAtOnceSendsNothingAndSaysNothing(t *testing.T) {
 				}
 			}
 			if told == 0 {
-				t.Skip("no program ended within 900 ms")
+				t.Skip("no program ended within 500 ms")
 			}
 		})
 	}

@@ -141,6 +141,9 @@ func TestPreforkChildrenHaveNamesOfTheirOwn(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("Fiber's prefork needs SO_REUSEPORT as Linux has it")
 	}
+	path := filepath.Join(t.TempDir(), "prefork")
+	harness.Go(t, "build", "-o", path, "./prefork")
+	s := harness.ListenUDP(t)
 	// Its processes listen on one port, which must be known before.
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -148,9 +151,6 @@ func TestPreforkChildrenHaveNamesOfTheirOwn(t *testing.T) {
 	}
 	address := l.Addr().String()
 	l.Close()
-	path := filepath.Join(t.TempDir(), "prefork")
-	harness.Go(t, "build", "-o", path, "./prefork")
-	s := harness.ListenUDP(t)
 	p := harness.Host{Path: path, Args: []string{"--listen=" + address, "--statsd=" + s.Addr(), "--metric-prefix=go.{exe}.{pid}", "--pause=100ms"},
 		Env: []string{"GOMAXPROCS=3"}}.Start(t)
 	t.Cleanup(func() { // they end by themselves only if process 1 inherits them
