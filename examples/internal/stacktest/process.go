@@ -4,6 +4,8 @@ package stacktest
 
 import (
 	"bytes"
+	"fmt"
+	"math/rand"
 	"net"
 	"os"
 	"os/exec"
@@ -71,18 +73,24 @@ func Environment() []string {
 }
 
 // FreeAddress returns an address of loopback whose port nobody has, by TCP or by
-// UDP, until somebody takes it.
+// UDP, until somebody takes it. It is below the ports that systems give to whoever
+// asks for any, and to each connection: of those, one does not stay free for long
+// where other tests run. It is below the scripts' as well, see choose in stack.sh.
 func FreeAddress(t *testing.T) string {
 	t.Helper()
-	for {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+	for try := 1; ; try++ {
+		addr := fmt.Sprintf("127.0.0.1:%d", 10000+rand.Intn(10000))
+		l, err := net.Listen("tcp4", addr)
+		if err == nil {
+			l.Close()
+			var c net.PacketConn
+			if c, err = net.ListenPacket("udp4", addr); err == nil {
+				c.Close()
+				return addr
+			}
 		}
-		defer l.Close() // so that the next try has another
-		if c, err := net.ListenPacket("udp4", l.Addr().String()); err == nil {
-			c.Close()
-			return l.Addr().String()
+		if try == 1000 {
+			t.Fatal(err)
 		}
 	}
 }

@@ -122,6 +122,15 @@ func (s *scripts) says(out, want string) {
 	}
 }
 
+// kill ends a part, and waits until it has ended: to up it is there until then.
+func (s *scripts) kill(part string) {
+	pid := s.pid(part)
+	syscall.Kill(pid, syscall.SIGKILL)
+	for !gone(pid) {
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // gone says whether a process has ended: it has no parent here that waits for it.
 func gone(pid int) bool {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -146,13 +155,12 @@ func tree(t *testing.T, dir string) (all []string) {
 func TestAStackComesUpComesBackAndLeavesNothing(t *testing.T) {
 	s := newScripts(t)
 	s.run(0, nil, "up", "--free-ports")
-	server, other := s.pid("server"), s.pid("other")
 	ports, _ := os.ReadFile(filepath.Join(s.Work, "ports"))
 	s.says(s.run(0, nil, "up"), "it is up already")
 
 	// What runs keeps its settings; what has died may have others, or has them back.
-	syscall.Kill(server, syscall.SIGKILL)
-	syscall.Kill(other, syscall.SIGKILL)
+	s.kill("server")
+	s.kill("other")
 	s.run(0, []string{"SERVER_PORT=1", "OTHER_PORT=2"}, "up") // nothing runs: all may choose
 	again, _ := os.ReadFile(filepath.Join(s.Work, "ports"))
 	s.says(string(again), "\nSERVER_PORT=1\nOTHER_PORT=2\n")
@@ -160,7 +168,7 @@ func TestAStackComesUpComesBackAndLeavesNothing(t *testing.T) {
 		t.Error("the ports have not changed")
 	}
 	for _, c := range []struct{ given, want string }{{"", "2"}, {"OTHER_PORT=4", "4"}} {
-		syscall.Kill(s.pid("other"), syscall.SIGKILL)
+		s.kill("other")
 		s.run(0, []string{c.given}, "up", "--free-ports")
 		again, _ = os.ReadFile(filepath.Join(s.Work, "ports"))
 		s.says(string(again), "\nSERVER_PORT=1\nOTHER_PORT="+c.want+"\n")
@@ -169,7 +177,7 @@ func TestAStackComesUpComesBackAndLeavesNothing(t *testing.T) {
 	s.says(s.run(1, []string{"COLOUR=red"}, "up"), "it is up with COLOUR=blue")
 	s.says(s.run(0, []string{"SERVER_PORT=1", "COLOUR=blue"}, "up"), "it is up already")
 
-	server, other = s.pid("server"), s.pid("other")
+	server, other := s.pid("server"), s.pid("other")
 	if got, want := s.run(0, nil, "down"), fmt.Sprintf("down: stopped other (pid %d)\ndown: stopped server (pid %d)\n", other, server); got != want {
 		t.Errorf("down says %q, want %q", got, want)
 	}
@@ -199,11 +207,7 @@ func TestWhatAKilledPartLeavesIsEnded(t *testing.T) {
 			if _, scan := fmt.Sscan(string(text), &pid); err != nil || scan != nil {
 				t.Fatal(err, scan)
 			}
-			server := s.pid("server")
-			syscall.Kill(server, syscall.SIGKILL)
-			for !gone(server) {
-				time.Sleep(time.Millisecond)
-			}
+			s.kill("server")
 			if gone(pid) {
 				t.Fatal("the child did not outlive the part")
 			}
