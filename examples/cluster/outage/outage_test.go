@@ -47,7 +47,9 @@ func throughProxy(t *testing.T, c *cluster) {
 			}
 			for gauge, value := range held {
 				if other, ok := holder[gauge]; ok {
-					t.Fatalf("%s has gone to StatsD %s and %s", gauge, other, name)
+					// Or from one to the other, if the proxy has had to wait for an answer: then
+					// the first one lets go of it.
+					return fmt.Errorf("%s has gone to StatsD %s and %s", gauge, other, name)
 				}
 				holder[gauge] = name
 				if gauge == "e2e.degrees;service=api" {
@@ -73,55 +75,88 @@ func throughProxy(t *testing.T, c *cluster) {
 	}
 }
 
+// again lets a fault happen until it costs what it is said to. On a busy machine
+// another part may be late by itself, and what that costs is not the fault's; what is
+// the fault's comes each time.
+func again(t *testing.T, fault func() (wrong []string)) {
+	t.Helper()
+	for try := 1; ; try++ {
+		wrong := fault()
+		if len(wrong) == 0 {
+			return
+		}
+		text := strings.Join(wrong[:min(len(wrong), 10)], "\n")
+		if try == 3 {
+			t.Fatalf("%d are wrong, for the third time, among them\n%s", len(wrong), text)
+		}
+		t.Logf("%d are wrong, among them\n%s", len(wrong), text)
+	}
+}
+
 func killStatsD(t *testing.T, c *cluster) {
-	before := map[string]map[string]string{}
-	for _, name := range statsds {
-		held, err := c.inStatsD(name, "fleet.")
+	again(t, func() (wrong []string) {
+		complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+		before := map[string]map[string]string{}
+		err := eventually(func() error {
+			all := 0
+			for _, name := range statsds {
+				held, err := c.inStatsD(name, "fleet.")
+				if err != nil {
+					return err
+				}
+				if len(held) == 0 {
+					return fmt.Errorf("StatsD %s has no gauges", name)
+				}
+				before[name] = held
+				all += len(held)
+			}
+			if all != gauges {
+				return fmt.Errorf("the StatsD have %d gauges, want one of each of %d", all, gauges)
+			}
+			return nil
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		before[name] = held
-		if len(held) == 0 {
-			t.Errorf("StatsD %s has no gauges", name)
-		}
-	}
-	l := measure(t, c, statsdKilled)
-	for gauge, seconds := range l.lost {
-		if _, ok := before["b"][strings.TrimPrefix(gauge, below)]; !ok {
-			t.Errorf("%s has gaps %v s after the kill, though another StatsD had it", gauge, seconds)
-		}
-		// The proxy's check, the next tick, the next flush: a second each. Less
-		// than the time for which b was away is what the proxy is for.
-		if last := slices.Max(seconds); last > 7 {
-			t.Errorf("%s has a gap %d s after the kill", gauge, last)
-		}
-	}
-	for gauge, seconds := range l.old {
-		if _, ok := before["b"][strings.TrimPrefix(gauge, below)]; !ok {
-			t.Errorf("%s goes back %v s after the kill, though it never left its StatsD", gauge, seconds)
-		}
-	}
-	// The gauges are back where they were, and nobody else repeats them.
-	err := eventually(func() error {
-		for _, name := range statsds {
-			held, err := c.inStatsD(name, "fleet.")
-			if err != nil {
-				return err
+		l := measure(t, c, statsdKilled)
+		for gauge, seconds := range l.lost {
+			if _, ok := before["b"][strings.TrimPrefix(gauge, below)]; !ok {
+				complain("%s has gaps %v s after the kill, though another StatsD had it", gauge, seconds)
 			}
-			for gauge := range held {
-				if _, ok := before[name][gauge]; !ok {
-					return fmt.Errorf("StatsD %s repeats %s, which is not its own", name, gauge)
+			// The proxy's check, the next tick, the next flush: a second each. Less
+			// than the time for which b was away is what the proxy is for.
+			if last := slices.Max(seconds); last > 7 {
+				complain("%s has a gap %d s after the kill", gauge, last)
+			}
+		}
+		for gauge, seconds := range l.old {
+			if _, ok := before["b"][strings.TrimPrefix(gauge, below)]; !ok {
+				complain("%s goes back %v s after the kill, though it never left its StatsD", gauge, seconds)
+			}
+		}
+		// The gauges are back where they were, and nobody else repeats them.
+		err = eventually(func() error {
+			for _, name := range statsds {
+				held, err := c.inStatsD(name, "fleet.")
+				if err != nil {
+					return err
+				}
+				for gauge := range held {
+					if _, ok := before[name][gauge]; !ok {
+						return fmt.Errorf("StatsD %s repeats %s, which is not its own", name, gauge)
+					}
+				}
+				if len(held) != len(before[name]) {
+					return fmt.Errorf("StatsD %s has %d gauges, and had %d", name, len(held), len(before[name]))
 				}
 			}
-			if len(held) != len(before[name]) {
-				return fmt.Errorf("StatsD %s has %d gauges, and had %d", name, len(held), len(before[name]))
-			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return nil
+		return wrong
 	})
-	if err != nil {
-		t.Error(err)
-	}
 }
 
 func killCarbon(t *testing.T, c *cluster) {
@@ -136,23 +171,27 @@ func killCarbon(t *testing.T, c *cluster) {
 	if n := len(in["a"]) + len(in["b"]); n != gauges {
 		t.Errorf("the caches have %d files, want one of each of %d gauges", n, gauges)
 	}
-	l := measure(t, c, carbonKilled)
-	if len(l.lost) == 0 {
-		t.Error("nothing was lost: the cache can have had nothing in memory")
-	}
-	for gauge, seconds := range l.lost {
-		if !in["b"][gauge] {
-			t.Errorf("%s has gaps %v s after the kill, though it is in cache a", gauge, seconds)
+	again(t, func() (wrong []string) {
+		complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+		l := measure(t, c, carbonKilled)
+		if len(l.lost) == 0 {
+			complain("nothing was lost: the cache can have had nothing in memory")
 		}
-		// What the cache had in memory and what was on its way to it. The time
-		// for which it was away is in the relay's queue.
-		if first, last := seconds[0], slices.Max(seconds); first == -before || last > 2 {
-			t.Errorf("%s has gaps %v s after the kill", gauge, seconds)
+		for gauge, seconds := range l.lost {
+			if !in["b"][gauge] {
+				complain("%s has gaps %v s after the kill, though it is in cache a", gauge, seconds)
+			}
+			// What the cache had in memory and what was on its way to it. The time
+			// for which it was away is in the relay's queue.
+			if first, last := seconds[0], slices.Max(seconds); first == -before || last > 2 {
+				complain("%s has gaps %v s after the kill", gauge, seconds)
+			}
 		}
-	}
-	if len(l.old) > 0 {
-		t.Errorf("gauges go back: %v", l.old)
-	}
+		if len(l.old) > 0 {
+			complain("gauges go back: %v", l.old)
+		}
+		return wrong
+	})
 }
 
 func measure(t *testing.T, c *cluster, f fault) *loss {
