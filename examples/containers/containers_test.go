@@ -291,13 +291,7 @@ func runAlone(t *testing.T, binary string, exit int) {
 		t.Fatal(err)
 	}
 	defer statsd.Close()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
-
+	addr := freePort(t)
 	var log bytes.Buffer
 	cmd := exec.Command("/program", "--addr="+addr)
 	cmd.Dir = "/srv"
