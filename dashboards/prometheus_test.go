@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/rand"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -663,14 +664,22 @@ func start(t *testing.T, cmd *exec.Cmd) (ended <-chan struct{}, output func() st
 	}
 }
 
+// freeAddr returns an address on which nobody listens. Its port is below those that
+// systems give to whoever asks for any, and to each connection: of those, one does
+// not stay free for long where other tests run.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for try := 1; ; try++ {
+		addr := fmt.Sprintf("127.0.0.1:%d", 10000+rand.Intn(10000))
+		l, err := net.Listen("tcp4", addr)
+		if err == nil {
+			l.Close()
+			return addr
+		}
+		if try == 1000 {
+			t.Fatal(err)
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // eventually waits until nothing is left.
