@@ -9,10 +9,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,7 +22,7 @@ import (
 )
 
 // patience is how long what must happen is waited for.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // rig builds and runs Metricbeat and services, in a folder of its own.
 type rig struct {
@@ -245,24 +247,24 @@ func (r *rig) service(m *metricbeat, args ...string) (stop func(), err error) {
 	return func() { cancel(); <-ended }, nil
 }
 
-// freePort returns a port on loopback that is free, until somebody takes it.
+// freePort returns a port on loopback that is free, until somebody takes it. It is
+// below those that systems give to whoever asks for any, and to each connection.
 func freePort(network string) (string, error) {
-	var addr net.Addr
-	if network == "udp" {
-		c, err := net.ListenPacket("udp4", "127.0.0.1:0")
-		if err != nil {
+	for try := 1; ; try++ {
+		port := strconv.Itoa(10000 + rand.IntN(10000))
+		addr := net.JoinHostPort("127.0.0.1", port)
+		var c io.Closer
+		var err error
+		if network == "udp" {
+			c, err = net.ListenPacket("udp4", addr)
+		} else {
+			c, err = net.Listen("tcp4", addr)
+		}
+		if err == nil {
+			return port, c.Close()
+		}
+		if try == 1000 {
 			return "", err
 		}
-		defer c.Close()
-		addr = c.LocalAddr()
-	} else {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			return "", err
-		}
-		defer l.Close()
-		addr = l.Addr()
 	}
-	_, port, err := net.SplitHostPort(addr.String())
-	return port, err
 }
