@@ -82,9 +82,17 @@ func TestLeak(t *testing.T) {
 	t.Logf("from the first goroutine to the alert: %v; as the webhook received it:\n%s",
 		arrived.Sub(began).Round(time.Second), &indented)
 
-	healthy := s.query(t, `runtimemetrics_cpu_goroutines{service="service"}`)
-	leaking := s.query(t, `runtimemetrics_cpu_goroutines{service="leaky"}`)
-	if len(healthy) != 1 || len(leaking) != 1 || healthy[0] >= leaking[0] {
+	// After a scrape that took longer than a second there is nothing until the next.
+	var healthy, leaking []float64
+	poll(t, patience, func() error {
+		healthy = s.query(t, `runtimemetrics_cpu_goroutines{service="service"}`)
+		leaking = s.query(t, `runtimemetrics_cpu_goroutines{service="leaky"}`)
+		if len(healthy) != 1 || len(leaking) != 1 {
+			return fmt.Errorf("the healthy service has %v goroutines, the other one %v", healthy, leaking)
+		}
+		return nil
+	})
+	if healthy[0] >= leaking[0] {
 		t.Errorf("the healthy service has %v goroutines, the other one %v", healthy, leaking)
 	}
 	t.Logf("goroutines of the healthy service: %v; of the other one: %v", healthy, leaking)
