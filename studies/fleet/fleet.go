@@ -65,7 +65,7 @@ func captureOf(ctx context.Context, binary, program string) (tick, error) {
 
 	var t tick
 	lines, buf := 0, make([]byte, 1<<16)
-	socket.SetReadDeadline(time.Now().Add(20 * time.Second))
+	socket.SetReadDeadline(time.Now().Add(time.Minute)) // as long as it runs
 	for lines < gauges {
 		n, err := socket.Read(buf)
 		if err != nil {

@@ -79,23 +79,22 @@ func startStatsD(ctx context.Context, with setup) (s *statsd, err error) {
 		return s, err
 	}
 	go s.drain()
-	mgmt, err := net.Listen("tcp4", "127.0.0.1:0")
+	mgmt, err := freePort()
 	if err != nil {
 		return s, err
 	}
-	socket, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	socket, err := freePort()
 	if err != nil {
-		mgmt.Close()
 		return s, err
 	}
-	s.udp = socket.LocalAddr().(*net.UDPAddr)
+	s.udp = &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port(socket)}
 	backends := []string{backend}
 	if with.graphite {
 		backends = append(backends, "./backends/graphite")
 	}
 	settings := map[string]any{
 		"address": "127.0.0.1", "port": s.udp.Port,
-		"mgmt_address": "127.0.0.1", "mgmt_port": port(mgmt.Addr()),
+		"mgmt_address": "127.0.0.1", "mgmt_port": port(mgmt),
 		"graphiteHost": "127.0.0.1", "graphitePort": port(s.sink.Addr()),
 		"flushInterval": with.flush.Milliseconds(), "backends": backends,
 	}
@@ -107,9 +106,6 @@ func startStatsD(ctx context.Context, with setup) (s *statsd, err error) {
 		settings["server"], settings["recvBufferSize"] = server, with.buffer
 	}
 	config, err := json.Marshal(settings)
-	// StatsD takes the ports that the kernel has chosen for us.
-	socket.Close()
-	mgmt.Close()
 	if err != nil {
 		return s, err
 	}
@@ -140,7 +136,7 @@ func startStatsD(ctx context.Context, with setup) (s *statsd, err error) {
 	}
 	s.startup = time.Unix(hello.Startup, 0)
 	// Its socket is bound some turns of its event loop later.
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		if _, err = drops(s.udp); err == nil {
 			return s, nil
 		}
