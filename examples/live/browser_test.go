@@ -135,6 +135,16 @@ func (b *browser) moveTo(selector string, x, y float64) {
 	b.do(chromedp.MouseEvent(chromedp.MouseMoved, px, py))
 }
 
+// hovers moves the mouse to a point of an element until a JavaScript expression is
+// true: what is found wrong in between, such as a busy machine, moves the charts.
+func (b *browser) hovers(selector string, x, y float64, expression string) {
+	b.t.Helper()
+	eventually(b.t, expression, func() bool {
+		b.moveTo(selector, x, y)
+		return b.eval("Boolean("+expression+")") == "true"
+	})
+}
+
 // click clicks an element.
 func (b *browser) click(selector string) {
 	b.t.Helper()
@@ -205,8 +215,7 @@ func TestPageInABrowser(t *testing.T) {
 	})
 
 	step("hovering shows the values of all curves", func(b *browser) {
-		b.moveTo("[data-chart=heap] .plot", 0.97, 0.5)
-		b.sees(`!document.querySelector("[data-chart=heap] .tip").hidden`)
+		b.hovers("[data-chart=heap] .plot", 0.97, 0.5, `!document.querySelector("[data-chart=heap] .tip").hidden`)
 		for _, row := range strings.Split(b.eval(`[...document.querySelectorAll("[data-chart=heap] .tip li")].map((e) => e.innerText.replaceAll("\n", " ")).join("|")`), "|") {
 			fields := strings.Fields(row)
 			if len(fields) < 3 || !strings.HasSuffix(fields[len(fields)-1], "B") {
@@ -216,8 +225,7 @@ func TestPageInABrowser(t *testing.T) {
 		want(b.t, b.eval(`document.querySelectorAll("[data-chart=heap] .tip li").length`), "6")
 		b.sees(`document.querySelector("[data-chart=goroutines] .cursor").parentNode.style.display === ""`)
 		b.sees(`document.querySelector("[data-chart=goroutines] .tip").hidden`)
-		b.moveTo("h1", 0.5, 0.5)
-		b.sees(`document.querySelector("[data-chart=heap] .tip").hidden`)
+		b.hovers("h1", 0.5, 0.5, `document.querySelector("[data-chart=heap] .tip").hidden`)
 	})
 
 	step("arrow keys read values too", func(b *browser) {
@@ -282,7 +290,7 @@ func TestPageInABrowser(t *testing.T) {
 	step("the same service is back with the same curve", func(b *browser) {
 		serviceProcess(b.t, binary, l.statsd, other)
 		b.sees(`!document.querySelector('` + item + `').classList.contains("gone")`)
-		b.sees(curveOf("goroutines") + `.split("M").length === 3`) // two pieces, with a gap
+		b.sees(curveOf("goroutines") + `.split("M").length >= 3`) // two pieces, with a gap; more if a tick was late
 		want(b.t, b.eval(`document.querySelectorAll("#services li").length`), "2")
 	})
 

@@ -163,23 +163,42 @@ func TestAnIdleConnectionIsClosed(t *testing.T) {
 	}
 }
 
+// counting counts the connections that a server has, beneath what limits them. The
+// server itself says that one is closed when another may have taken its place.
+type counting struct {
+	net.Listener
+	open, most atomic.Int64
+}
+
+func (l *counting) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	if n := l.open.Add(1); n > l.most.Load() {
+		l.most.Store(n)
+	}
+	return &countedConn{Conn: conn, open: &l.open}, nil
+}
+
+type countedConn struct {
+	net.Conn
+	open *atomic.Int64
+	once sync.Once
+}
+
+func (c *countedConn) Close() error {
+	c.once.Do(func() { c.open.Add(-1) })
+	return c.Conn.Close()
+}
+
 func TestConnectionsAreLimited(t *testing.T) {
 	server := httpServer(web(newStore(), newClock(), sender, "", ""))
-	var open, most atomic.Int64
-	server.ConnState = func(_ net.Conn, state http.ConnState) {
-		switch state {
-		case http.StateNew:
-			if n := open.Add(1); n > most.Load() {
-				most.Store(n)
-			}
-		case http.StateClosed:
-			open.Add(-1)
-		}
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	own, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	l := &counting{Listener: own}
 	go serve(server, l)
 	defer server.Close()
 	var conns []net.Conn
@@ -191,7 +210,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 		defer conn.Close()
 		conns = append(conns, conn)
 	}
-	eventually(t, "as many as may be are served", func() bool { return open.Load() >= maxConnections })
+	eventually(t, "as many as may be are served", func() bool { return l.open.Load() >= maxConnections })
 	// As many as are closed, of those that wait are served.
 	for _, conn := range conns[:40] {
 		conn.Close()
@@ -202,7 +221,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 	}
 	resp.Body.Close()
 	want(t, resp.StatusCode, 200)
-	if n := most.Load(); n > maxConnections {
+	if n := l.most.Load(); n > maxConnections {
 		t.Errorf("%d were served at the same time", n)
 	}
 }
