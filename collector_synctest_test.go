@@ -702,7 +702,7 @@ func TestTheHintSparesWhoTurnedPublishingOff(t *testing.T) {
 func TestNotesGoToTheLogfOfStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService("RUNTIMEMETRICS_PAUSE", "x")
-		s.begin(&Config{}, true) // as init does
+		s.begin(&Config{}) // as init does
 		time.Sleep(5 * time.Millisecond)
 		s.start(t, Config{})
 		time.Sleep(time.Second)
@@ -714,7 +714,7 @@ func TestNotesGoToTheLogfOfStart(t *testing.T) {
 func TestStartSaysWhyNothingIsPublished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService("RUNTIMEMETRICS_PUBLISH_RUNTIME_STATS", "enabled")
-		s.begin(&Config{}, true) // as init does
+		s.begin(&Config{}) // as init does
 		s.start(t, Config{})
 		time.Sleep(time.Minute)
 		if s.running() {

@@ -144,7 +144,7 @@ import (
 )
 
 // stopWait is how long Stop waits for the goroutine to return, which takes as
-// long as the writes of two ticks at most.
+// long as three writes at most: a tick's, that of its sources, and the last one.
 const stopWait = time.Second
 
 // std is the publisher behind the package's functions.
@@ -168,7 +168,7 @@ func init() {
 	// A package's tests must not publish because the package, or one that it
 	// imports, is meant for a service that does.
 	if !testing.Testing() && (!mode.EnvOnly || std.opts.list[statsdFlag].inEnv) {
-		std.begin(&Config{}, true)
+		std.begin(&Config{})
 	}
 }
 
@@ -225,10 +225,10 @@ func newPublisher(lookupEnv func(string) (string, bool)) *publisher {
 func (p *publisher) now() time.Duration { return time.Since(p.began) }
 
 // begin starts the automatic session, which waits for the flags.
-func (p *publisher) begin(cfg *Config, byItself bool) {
+func (p *publisher) begin(cfg *Config) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.byItself = byItself
+	p.byItself = true
 	p.spawn(cfg, true, nil)
 }
 

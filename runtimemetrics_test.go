@@ -128,7 +128,7 @@ func TestWhatIsOffComesToRestByItself(t *testing.T) {
 			p.parsed = func() bool { return tt.parsed }
 			p.opts.changed = p.flagSet
 			defer p.stop()
-			p.begin(&Config{}, true)
+			p.begin(&Config{})
 			for i := 0; i < 3; i++ {
 				if err := p.opts.list[pauseFlag].Set("1s"); err != nil {
 					t.Fatal(err)

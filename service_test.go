@@ -70,7 +70,7 @@ func (s *service) setFlag(t *testing.T, i int, text string) {
 }
 
 // auto starts the service as init does.
-func (s *service) auto() { s.begin(&Config{Logf: s.logf}, true) }
+func (s *service) auto() { s.begin(&Config{Logf: s.logf}) }
 
 // start starts the service by hand at an address that needs no resolver.
 func (s *service) start(t *testing.T, cfg Config) {

@@ -61,7 +61,8 @@ func (p *packer) next() []byte {
 	return p.buf[begin : end-1]
 }
 
-// datagrams returns how many datagrams are still to be sent.
+// datagrams returns how many datagrams are still to be sent. It takes them from a
+// copy of the packer.
 func (p packer) datagrams() (n int) {
 	for p.next() != nil {
 		n++

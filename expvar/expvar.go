@@ -15,8 +15,8 @@
 // A variable's type does not say whether it is a counter or a level, so
 // runtimemetrics.Stop leaves these gauges at their last values.
 //
-// The types Int, Float and Map of package expvar are read without allocating.
-// Any other variable is asked for its value, at whatever that costs, and for its JSON
+// The types Int, Float and Map of package expvar are read without allocating, up to
+// 16,384 names. Any other variable is asked for its value, at whatever that costs, and for its JSON
 // if the value is not a plain number. A variable that panics is left out from then on,
 // with one log line; the others go on.
 //
@@ -45,6 +45,10 @@ func init() {
 
 // maxNames bounds the memory of names; the root package takes 4,096.
 const maxNames = 1 << 14
+
+// maxName is the longest name that the root package takes. No more is kept of a
+// longer one than it needs to be too long.
+const maxName = 255
 
 // maxDepth is how deep maps may be in each other: one may hold itself.
 const maxDepth = 8
@@ -93,6 +97,7 @@ func (r *reader) walk(do func(func(expvar.KeyValue))) {
 }
 
 func (r *reader) name(key string) string {
+	key = key[:min(len(key), maxName+1)]
 	parts := [2]string{r.prefix, key}
 	name, ok := r.names[parts]
 	if !ok {

@@ -175,6 +175,17 @@ func TestNamesDoNotFillMemory(t *testing.T) {
 	if len(r.names) > maxNames {
 		t.Errorf("%d names are kept", len(r.names))
 	}
+	clear(r.names)
+	r.prefix = "expvar"
+	r.within(r.name(strings.Repeat("x", 1<<20)), func() { r.name(strings.Repeat("y", 1<<20)) })
+	for parts, name := range r.names {
+		if len(name) <= maxName {
+			t.Errorf("a name of a megabyte has become one of %d bytes, which can be sent", len(name))
+		}
+		if size := len(parts[1]) + len(name); size > 4*maxName {
+			t.Errorf("%d bytes are kept of a name of a megabyte", size)
+		}
+	}
 }
 
 func TestVariablesThatAreDeletedAreNotKeptAlive(t *testing.T) {

@@ -36,7 +36,7 @@ type verdict int
 
 const (
 	notYet verdict = iota
-	now
+	checkNow
 	lastTookLong
 	tooMany
 	never // only a cause of a log line
@@ -53,7 +53,7 @@ func decide(overdue, since, took time.Duration, goroutines int) verdict {
 	case goroutines > maxGoroutines:
 		return tooMany
 	}
-	return now
+	return checkNow
 }
 
 // sink is what the gauges are added to: a *runtimemetrics.Tick.
@@ -140,7 +140,7 @@ func (s *source) start(interval time.Duration) {
 			s.last.took.Round(time.Millisecond), atMostOneIn, interval)
 	case tooMany:
 		s.logOnce(tooMany, "there are %d goroutines; while there are more than %d, leaked ones are not looked for", goroutines, maxGoroutines)
-	case now:
+	case checkNow:
 		if s.served = due; t.Sub(due) >= interval { // some were left out
 			s.served = t
 		}

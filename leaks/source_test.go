@@ -20,14 +20,14 @@ func TestDecide(t *testing.T) {
 		want                 verdict
 	}{
 		{"it is not due", -time.Millisecond, time.Minute, 0, 10, notYet},
-		{"it is due", 0, time.Minute, 0, 10, now},
-		{"the last check took a hundredth of the time since", 0, time.Minute, 600 * time.Millisecond, 10, now},
+		{"it is due", 0, time.Minute, 0, 10, checkNow},
+		{"the last check took a hundredth of the time since", 0, time.Minute, 600 * time.Millisecond, 10, checkNow},
 		{"it took more", 0, time.Minute, 601 * time.Millisecond, 10, lastTookLong},
-		{"it took more, and that was long ago", time.Minute, 2 * time.Minute, 601 * time.Millisecond, 10, now},
-		{"as many goroutines as may be", 0, time.Minute, 0, 100_000, now},
+		{"it took more, and that was long ago", time.Minute, 2 * time.Minute, 601 * time.Millisecond, 10, checkNow},
+		{"as many goroutines as may be", 0, time.Minute, 0, 100_000, checkNow},
 		{"one more", 0, time.Minute, 0, 100_001, tooMany},
 		{"too many, but not due", -time.Second, time.Second, 0, 100_001, notYet},
-		{"the first one", 0, time.Hour, 0, 10, now},
+		{"the first one", 0, time.Hour, 0, 10, checkNow},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := decide(test.overdue, test.since, test.took, test.goroutines); got != test.want {

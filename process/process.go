@@ -76,7 +76,7 @@
 // each tick. Each read is timed: what took more than 1 ms twice in a row is read
 // on every tenth tick only, its last values repeated in between, until it is quick
 // again. Once a minute it reads /proc/self/cgroup to see whether the process
-// was moved.
+// was moved, and cgroup.controllers of the levels in which a controller was missing.
 //
 // In a container the numbers are those of its own cgroup as far as they are
 // visible. On a machine without containers a process may sit in the root

@@ -21,8 +21,8 @@ const (
 	renewEvery = time.Minute
 
 	// When the writes of a tick have waited that long, they have failed: a unix
-	// socket's reader has stalled. Two of them, a tick's and the last one of Stop,
-	// fit into the second that Stop may take.
+	// socket's reader has stalled. Three of them, a tick's, that of its sources and
+	// the last one of Stop, fit into the second that Stop may take.
 	writeTimeout = 250 * time.Millisecond
 )
 
