@@ -12,8 +12,9 @@ import (
 )
 
 // hangs starts a resolver that answers nothing, in a network namespace, since the C
-// library asks at port 53 only. What is to wrap a program makes it the system's: it
-// asks each question for two minutes.
+// library asks at port 53 only. What is to wrap a program makes it the system's: a
+// question is asked for two minutes by the C library, four times from one socket, and
+// for longer by Go, which takes a new socket for the second time.
 func hangs(t *testing.T) (n *harness.Namespace, dns *harness.Resolver, wrapper []string) {
 	t.Helper()
 	n = harness.NewNamespace(t)
@@ -21,7 +22,7 @@ func hangs(t *testing.T) (n *harness.Namespace, dns *harness.Resolver, wrapper [
 	dns.Silence()
 	etc := t.TempDir()
 	for name, text := range map[string]string{
-		"resolv.conf":   "nameserver 127.0.0.1\noptions timeout:30 attempts:4\n",
+		"resolv.conf":   "nameserver 127.0.0.1\noptions timeout:300 attempts:4\n",
 		"nsswitch.conf": "hosts: files dns\n",
 		"hosts":         "127.0.0.1 localhost\n",
 	} {
