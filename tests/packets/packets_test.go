@@ -41,8 +41,9 @@ const (
 	noLimit              = 1 << 62    // values from here on, of either sign, are sent as 0
 
 	// A source of the fuzz test sets so many gauges at most that all of its
-	// datagrams fit into the server's socket, even if nobody reads it.
+	// datagrams fit into the server's socket, see buffer, even if nobody reads it.
 	maxGauges = 100
+	buffer    = 212992 // twice what Linux gives a socket, of which it counts half
 )
 
 // encode writes gauges as decode reads them, so that seeds can be read.
@@ -152,6 +153,9 @@ func server(t *testing.T) (addr string, stop func() []string) {
 	t.Helper()
 	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.(*net.UDPConn).SetReadBuffer(buffer); err != nil {
 		t.Fatal(err)
 	}
 	var received []string
