@@ -159,7 +159,7 @@ func TestANameThatMovesIsFollowed(t *testing.T) {
 	}{
 		{"the first lookup fails", 0, fails(errResolver), true, none, 0},
 		{"it is not asked at each of many ticks", 100 * time.Millisecond, fails(errResolver), false, none, 0},
-		{"but a second after", 900 * time.Millisecond, finds("10.0.0.1"), true, "udp 10.0.0.1:8125", 1},
+		{"but a second after, or a little less: a tick may be early after a late one", 800 * time.Millisecond, finds("10.0.0.1"), true, "udp 10.0.0.1:8125", 1},
 		{"found, it is not asked for a minute", 59 * time.Second, finds("10.0.0.9"), false, "udp 10.0.0.1:8125", 1},
 		{"the address is one of those found: the socket is but renewed", time.Second, finds("10.0.0.2", "10.0.0.1"), true, "udp 10.0.0.1:8125", 2},
 		{"a resolver that fails changes nothing", time.Minute, fails(errResolver), true, "udp 10.0.0.1:8125", 3},
