@@ -105,6 +105,9 @@ func TestNATSServer(t *testing.T) {
 			checkTick(t, s.Next(), prefix)
 			checkTick(t, s.Next(), prefix)
 			p.WaitLog("^publishing 27 gauges every 100ms")
+			harness.Eventually(t, "the server takes signals", func() bool {
+				return strings.Contains(strings.Join(p.Stderr(), "\n"), "Server is ready")
+			})
 			p.Signal(syscall.SIGTERM)
 			p.Exit()
 			rest := s.TakeAll()
