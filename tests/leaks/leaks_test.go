@@ -72,7 +72,8 @@ func TestWhatHasLeakedIsCountedAndLogged(t *testing.T) {
 			p.WaitLog(`^1 goroutine has leaked: it waits for ever for chan receive in main\.forget\.func\d ` + at(t, "<-ctx.Done()") + `; net/http/pprof`)
 			p.Do("errgroup") // two that send, and who waits for them
 			last := until(t, s, "p.leaks.goroutines:4|g")
-			p.WaitLog(`^2 goroutines have leaked: they wait for ever for chan send in main\.first\.func1 ` + at(t, "results <- square") + `, in a goroutine of golang\.org/x/sync/errgroup\.\(\*Group\)\.Go\.func1; net/http/pprof`)
+			// Now and then a check finds fewer than there are, and a place is logged once.
+			p.WaitLog(`^(2 goroutines have leaked: they wait|1 goroutine has leaked: it waits) for ever for chan send in main\.first\.func1 ` + at(t, "results <- square") + `, in a goroutine of golang\.org/x/sync/errgroup\.\(\*Group\)\.Go\.func1; net/http/pprof`)
 			p.WaitLog(`^1 goroutine has leaked: it waits for ever for sync\.WaitGroup in main\.first ` + at(t, "group.Wait()") + `; net/http/pprof`)
 			for _, gauge := range []string{`p\.leaks\.checks:[1-9]\d*\|g`, `p\.leaks\.check\.ns:[1-9]\d*\|g`} {
 				if !regexp.MustCompile(`(?m)^` + gauge + `$`).MatchString(last) {
