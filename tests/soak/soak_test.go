@@ -41,6 +41,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -364,8 +365,11 @@ func soak(t *testing.T, s scenario, random *rand.Rand, length time.Duration) res
 	if answer := p.Do("stop"); answer != "ok" {
 		t.Errorf("Stop: %s", answer)
 	}
-	r.ticks = arrived.last()
 	p.End()
+	arrived.mu.Lock() // StatsD may still repeat one
+	came, lost := slices.Clone(arrived.arrived), slices.Clone(arrived.lost)
+	arrived.mu.Unlock()
+	r.ticks = len(came) - 1
 
 	// An edge came with one of the two ticks beside it.
 	edgesUntil := func(tick int) (n int) {
@@ -378,16 +382,16 @@ func soak(t *testing.T, s scenario, random *rand.Rand, length time.Duration) res
 	}
 	missed := 0 // of the ticks up to n-2
 	for n := 3; n <= r.ticks; n++ {
-		if !arrived.arrived[n-2] {
+		if !came[n-2] {
 			missed++
 		}
-		if !arrived.arrived[n] {
+		if !came[n] {
 			continue
 		}
-		r.lost = arrived.lost[n]
+		r.lost = lost[n]
 		// That of tick n-1 is known if that has failed at once.
 		recent := 0
-		if !arrived.arrived[n-1] {
+		if !came[n-1] {
 			recent = 1
 		}
 		if slack := edgesUntil(n); r.lost < missed-slack || r.lost > missed+recent+slack {
