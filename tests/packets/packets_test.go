@@ -43,7 +43,7 @@ const (
 	// A source of the fuzz test sets so many gauges at most that all of its
 	// datagrams fit into the server's socket, see buffer, even if nobody reads it.
 	maxGauges = 100
-	buffer    = 212992 // twice what Linux gives a socket, of which it counts half
+	buffer    = 212992 // bytes, which Linux allows and doubles for its own bookkeeping
 )
 
 // encode writes gauges as decode reads them, so that seeds can be read.
