@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"math/rand"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -24,6 +23,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/runtimemetrics/runtimemetrics/internal/tools/freeport"
 )
 
 type service struct{ name, host string }
@@ -664,22 +665,13 @@ func start(t *testing.T, cmd *exec.Cmd) (ended <-chan struct{}, output func() st
 	}
 }
 
-// freeAddr returns an address on which nobody listens. Its port is below those that
-// systems give to whoever asks for any, and to each connection: of those, one does
-// not stay free for long where other tests run.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	for try := 1; ; try++ {
-		addr := fmt.Sprintf("127.0.0.1:%d", 10000+rand.Intn(10000))
-		l, err := net.Listen("tcp4", addr)
-		if err == nil {
-			l.Close()
-			return addr
-		}
-		if try == 1000 {
-			t.Fatal(err)
-		}
+	addr, err := freeport.Address()
+	if err != nil {
+		t.Fatal(err)
 	}
+	return addr
 }
 
 // eventually waits until nothing is left.

@@ -15,7 +15,6 @@ import (
 	"io"
 	"io/fs"
 	"math/big"
-	random "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -31,6 +30,8 @@ import (
 	"time"
 
 	"sigs.k8s.io/kustomize/kyaml/filesys"
+
+	"github.com/runtimemetrics/runtimemetrics/internal/tools/freeport"
 )
 
 // TestDocker builds both Dockerfiles by a real Docker, which it starts for itself,
@@ -520,26 +521,13 @@ func publicDir(t *testing.T) string {
 	return dir
 }
 
-// freePort returns an address of loopback that nobody listened on a moment ago. Its
-// port is below those that systems give to whoever asks for any, and to each
-// connection: of those, one does not stay free for long where other tests run.
 func freePort(t *testing.T) string {
 	t.Helper()
-	for try := 1; ; try++ {
-		addr := fmt.Sprintf("127.0.0.1:%d", 10000+random.IntN(10000))
-		tcp, err := net.Listen("tcp4", addr)
-		if err == nil {
-			tcp.Close()
-			var udp net.PacketConn
-			if udp, err = net.ListenPacket("udp4", addr); err == nil {
-				udp.Close()
-				return addr
-			}
-		}
-		if try == 1000 {
-			t.Fatal(err)
-		}
+	addr, err := freeport.Address()
+	if err != nil {
+		t.Fatal(err)
 	}
+	return addr
 }
 
 // get waits until a page.txt is served.

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v2"
+
+	"github.com/runtimemetrics/runtimemetrics/internal/tools/freeport"
 )
 
 // The programs are built by the first test that needs them, and are gone at the
@@ -362,12 +364,12 @@ func lengths(datagrams []string) []int {
 // TestExpvars is both ways of the program's own numbers.
 func TestExpvars(t *testing.T) {
 	r := programs(t)
-	port, err := freePort("tcp")
+	admin, err := freeport.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := r.forTest(t, map[string][]string{"statsd.yml": nil, "golang.yml": {"127.0.0.1:6060", "127.0.0.1:" + port}})
-	r.serviceForTest(t, m, "--admin=127.0.0.1:"+port)
+	m := r.forTest(t, map[string][]string{"statsd.yml": nil, "golang.yml": {"127.0.0.1:6060", admin}})
+	r.serviceForTest(t, m, "--admin="+admin)
 	var asked event
 	m.mustWait(t, "golang/expvar has been asked", func() bool {
 		events := m.find(func(e event) bool { return e["metricset.name"] == "expvar" && e["error.message"] == nil })

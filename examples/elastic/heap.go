@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/runtimemetrics/runtimemetrics/internal/tools/freeport"
 )
 
 // field is one of the metricset golang/heap, with what the library has for it.
@@ -74,11 +76,10 @@ type pair struct {
 // moment of the third. As Metricbeat and the service are new, what golang/heap
 // has since its last period is what there was since the service began.
 func (r *rig) sides(exact bool) ([]pair, error) {
-	port, err := freePort("tcp")
+	admin, err := freeport.Address()
 	if err != nil {
 		return nil, err
 	}
-	admin := "127.0.0.1:" + port
 	m, err := r.metricbeat(map[string][]string{
 		"statsd.yml": nil,
 		"golang.yml": {"127.0.0.1:6060/debug/vars", admin + "/debug/tick"},

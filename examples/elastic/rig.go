@@ -9,16 +9,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/runtimemetrics/runtimemetrics/internal/tools/freeport"
 )
 
 // patience is how long what must happen is waited for.
@@ -107,11 +107,12 @@ func (r *rig) metricbeat(edits map[string][]string) (*metricbeat, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort("udp")
+	addr, err := freeport.Address()
 	if err != nil {
 		return nil, err
 	}
-	m := &metricbeat{statsd: "127.0.0.1:" + port}
+	_, port, _ := net.SplitHostPort(addr)
+	m := &metricbeat{statsd: addr}
 	if err := os.Mkdir(filepath.Join(home, "modules.d"), 0o755); err != nil {
 		return nil, err
 	}
@@ -245,26 +246,4 @@ func (r *rig) service(m *metricbeat, args ...string) (stop func(), err error) {
 		return nil, err
 	}
 	return func() { cancel(); <-ended }, nil
-}
-
-// freePort returns a port on loopback that is free, until somebody takes it. It is
-// below those that systems give to whoever asks for any, and to each connection.
-func freePort(network string) (string, error) {
-	for try := 1; ; try++ {
-		port := strconv.Itoa(10000 + rand.IntN(10000))
-		addr := net.JoinHostPort("127.0.0.1", port)
-		var c io.Closer
-		var err error
-		if network == "udp" {
-			c, err = net.ListenPacket("udp4", addr)
-		} else {
-			c, err = net.Listen("tcp4", addr)
-		}
-		if err == nil {
-			return port, c.Close()
-		}
-		if try == 1000 {
-			return "", err
-		}
-	}
 }

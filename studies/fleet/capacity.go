@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -17,6 +16,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/runtimemetrics/runtimemetrics/internal/tools/freeport"
 )
 
 // What stands between many StatsDs and the disk, each part by itself: the CPU
@@ -391,21 +392,10 @@ func listenTCP(ctx context.Context, serve func(net.Conn)) (net.Addr, error) {
 }
 
 // freePort returns an address on which something else can listen, by TCP or by UDP.
-// Its port is below those that systems give to whoever asks for any, and to each
-// connection: one of those does not stay free for long on a busy machine.
 func freePort() (net.Addr, error) {
-	for try := 1; ; try++ {
-		addr := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 10000 + rand.IntN(10000)}
-		l, err := net.ListenTCP("tcp4", addr)
-		if err == nil {
-			l.Close()
-			var c *net.UDPConn
-			if c, err = net.ListenUDP("udp4", &net.UDPAddr{IP: addr.IP, Port: addr.Port}); err == nil {
-				return addr, c.Close()
-			}
-		}
-		if try == 1000 {
-			return nil, err
-		}
+	addr, err := freeport.Address()
+	if err != nil {
+		return nil, err
 	}
+	return net.ResolveTCPAddr("tcp4", addr)
 }

@@ -6,7 +6,6 @@ package realprograms
 
 import (
 	"encoding/json"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -20,6 +19,7 @@ import (
 	_ "github.com/alecthomas/kingpin/v2"
 	_ "github.com/runtimemetrics/runtimemetrics/env"
 
+	"github.com/runtimemetrics/runtimemetrics/internal/tools/freeport"
 	"github.com/runtimemetrics/runtimemetrics/tests/internal/harness"
 )
 
@@ -148,12 +148,10 @@ func TestPreforkChildrenHaveNamesOfTheirOwn(t *testing.T) {
 	harness.Go(t, "build", "-o", path, "./prefork")
 	s := harness.ListenUDP(t)
 	// Its processes listen on one port, which must be known before.
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	address, err := freeport.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
-	l.Close()
 	p := harness.Host{Path: path, Args: []string{"--listen=" + address, "--statsd=" + s.Addr(), "--metric-prefix=go.{exe}.{pid}", "--pause=100ms"},
 		Env: []string{"GOMAXPROCS=3"}}.Start(t)
 	t.Cleanup(func() { // they end by themselves only if process 1 inherits them

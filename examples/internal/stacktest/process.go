@@ -4,9 +4,6 @@ package stacktest
 
 import (
 	"bytes"
-	"fmt"
-	"math/rand"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/runtimemetrics/runtimemetrics/internal/tools/freeport"
 )
 
 // A Log is what a process has written so far.
@@ -72,25 +71,12 @@ func Environment() []string {
 	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "RUNTIMEMETRICS_") })
 }
 
-// FreeAddress returns an address of loopback whose port nobody has, by TCP or by
-// UDP, until somebody takes it. It is below the ports that systems give to whoever
-// asks for any, and to each connection: of those, one does not stay free for long
-// where other tests run. It is below the scripts' as well, see choose in stack.sh.
+// FreeAddress is freeport.Address.
 func FreeAddress(t *testing.T) string {
 	t.Helper()
-	for try := 1; ; try++ {
-		addr := fmt.Sprintf("127.0.0.1:%d", 10000+rand.Intn(10000))
-		l, err := net.Listen("tcp4", addr)
-		if err == nil {
-			l.Close()
-			var c net.PacketConn
-			if c, err = net.ListenPacket("udp4", addr); err == nil {
-				c.Close()
-				return addr
-			}
-		}
-		if try == 1000 {
-			t.Fatal(err)
-		}
+	addr, err := freeport.Address()
+	if err != nil {
+		t.Fatal(err)
 	}
+	return addr
 }
