@@ -146,7 +146,8 @@ func TestTheNameIsResolvedWhileAnAutomaticStartWaits(t *testing.T) {
 		s.auto()
 		time.Sleep(time.Second + 2*quiet)
 		s.stop()
-		if got := len(s.ticks("go.web1.example.com.cpu.goroutines")); got != 2 { // one is of zeros
+		// The last one is of zeros. The second may come at once after the first.
+		if got := len(s.ticks("go.web1.example.com.cpu.goroutines")); got < 2 {
 			t.Errorf("%d ticks", got)
 		}
 	})
