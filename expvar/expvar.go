@@ -16,9 +16,9 @@
 // runtimemetrics.Stop leaves these gauges at their last values.
 //
 // The types Int, Float and Map of package expvar are read without allocating, up to
-// 16,384 names. Any other variable is asked for its value, at whatever that costs, and for its JSON
-// if the value is not a plain number. A variable that panics is left out from then on,
-// with one log line; the others go on.
+// 16,384 names. Any other variable is asked for its value, at whatever that costs, and
+// for its JSON if the value is not a plain number. A variable that panics is left out
+// from then on, with one log line; the others go on.
 //
 // An expvar.Func runs at every tick, so it must be safe to call at any time. Where it
 // has a map that the program goes on writing to, it returns a copy: the map is read
